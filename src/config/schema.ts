@@ -13,7 +13,7 @@ const milliseconds = (minimum = 1) => z.int().min(minimum).max(2_147_483_647)
 const bytes = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) => z.int().min(minimum).max(maximum)
 const text = () => z.string().min(1)
 /** A header name in the document; compared without regard to case, kept in lower case. */
-const headerName = () => z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is not a header name').toLowerCase()
+const headerName = () => z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'must be a header name: letters, digits and - _ . and a few signs').toLowerCase()
 /** A header value: visible ASCII, space and tab; no CR or LF can come through. */
 const headerValue = () => z.string().regex(/^[\t\x20-\x7e]*$/, 'may hold visible ASCII, space and tab only')
 
@@ -75,8 +75,8 @@ const headerChanges = z.strictObject({
 
 const match = z.strictObject({
   hosts: z.array(text()).min(1).optional().describe('Exact names or `*.example.com` (one label or more); without a port. Absent: any host.'),
-  methods: z.array(z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'is not a method')).min(1).optional().describe('Methods, as sent (they are case-sensitive). Absent: any method.'),
-  path: z.string().regex(/^\//, 'starts with `/`').describe('`/a/b` literal, `{id}` one segment, `{rest+}` the rest, at least one character. Compared with the normalised path.'),
+  methods: z.array(z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'must be a method: letters, digits and a few signs')).min(1).optional().describe('Methods, as sent (they are case-sensitive). Absent: any method.'),
+  path: z.string().regex(/^\//, 'must start with \'/\'').describe('`/a/b` literal, `{id}` one segment, `{rest+}` the rest, at least one character. Compared with the normalised path.'),
   headers: z.record(headerName(), z.string()).default({}).describe('Headers that must be there with exactly this value.'),
   query: z.record(text(), z.string()).default({}).describe('Query parameters that must be there with exactly this value (decoded).'),
 })
@@ -91,7 +91,7 @@ const route = z.strictObject({
   id: z.string().regex(/^[\w.:/-]{1,128}$/, 'may hold letters, digits and _ . : / -, at most 128').describe('Name in logs and in metrics; unique.'),
   match: match.describe('Which requests.'),
   request: z.strictObject({
-    path: z.string().regex(/^\//, 'starts with `/`').optional().describe('Path to ask the upstream for; `{name}` takes a parameter of the match. Absent: the path as it came, normalised.'),
+    path: z.string().regex(/^\//, 'must start with \'/\'').optional().describe('Path to ask the upstream for; `{name}` takes a parameter of the match. Absent: the path as it came, normalised.'),
     headers: headerChanges.prefault({}).describe('Changes to the request head.'),
   }).prefault({}).describe('What the upstream gets. Values take `{name}`, `{query.x}`, `{header.x}`, `{request.id}`, `{client.ip}`.'),
   response: z.strictObject({

@@ -1,0 +1,51 @@
+import { documentSchema, type Document, type ListenerConfig, type RouteConfig, type UpstreamConfig } from './schema.ts'
+import { valueAt } from './pointer.ts'
+
+/**
+ * The parts of a document that the schema takes, for the checks that look at more than one value. What it refuses is
+ * undefined here, so that one mistake doesn't hide the next.
+ */
+export type Checkable = {
+  readonly listeners: readonly (ListenerConfig | undefined)[]
+  readonly trustedProxies: readonly (string | undefined)[]
+  /** Every name that is defined, also of one that is refused. */
+  readonly upstreams: ReadonlyMap<string, UpstreamConfig | undefined>
+  readonly routes: readonly (RouteConfig | undefined)[]
+}
+
+export function checkableOf({ listeners, trustedProxies, upstreams, routes }: Document): Checkable {
+  return { listeners, trustedProxies, upstreams: new Map(Object.entries(upstreams)), routes }
+}
+
+const { listeners, trustedProxies, upstreams, routes } = documentSchema.shape
+const listenerSchema = listeners.unwrap().element
+const proxySchema = trustedProxies.unwrap().element
+const upstreamSchema = upstreams.unwrap().valueType
+const routeSchema = routes.unwrap().element
+
+/** Reads what is sound in a document that the schema refused. `unknown`: paths of keys to pass over. */
+export function salvage(root: unknown, unknown: readonly (readonly (string | number)[])[]): Checkable {
+  const copy = structuredClone(root)
+  for (const path of unknown) {
+    const parent = valueAt(copy, path.slice(0, -1)) as Record<string, unknown>
+    delete parent[path.at(-1)!]
+  }
+  const byName = new Map<string, UpstreamConfig | undefined>()
+  for (const [name, config] of Object.entries(recordAt(copy, 'upstreams'))) byName.set(name, upstreamSchema.safeParse(config).data)
+  return {
+    listeners: listAt(copy, 'listeners').map(item => listenerSchema.safeParse(item).data),
+    trustedProxies: listAt(copy, 'trustedProxies').map(item => proxySchema.safeParse(item).data),
+    upstreams: byName,
+    routes: listAt(copy, 'routes').map(item => routeSchema.safeParse(item).data),
+  }
+}
+
+function listAt(root: unknown, key: string): unknown[] {
+  const value = valueAt(root, [key])
+  return Array.isArray(value) ? value : []
+}
+
+function recordAt(root: unknown, key: string): object {
+  const value = valueAt(root, [key])
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}
+}
