@@ -1,0 +1,64 @@
+/** Whose fault a failure is. */
+export type FailureOrigin = 'downstream' | 'gateway' | 'upstream'
+
+/**
+ * Whether the request may be sent once more, as far as the upstream is concerned:
+ * `always`: nothing of it was sent; `ifReused`: the connection may have been closed while it was idle; `never`.
+ */
+export type FailureRetry = 'never' | 'always' | 'ifReused'
+
+export type FailureKind = {
+  readonly status: number
+  readonly origin: FailureOrigin
+  readonly retry: FailureRetry
+  /** One line for the README's table. */
+  readonly means: string
+}
+
+/** Every reason why there is no proper answer, with its status. The README's table is made from it. */
+export const FAILURES = {
+  GW_BAD_REQUEST: { status: 400, origin: 'downstream', retry: 'never', means: 'the request is malformed or ambiguous; its connection is closed' },
+  GW_NO_ROUTE: { status: 404, origin: 'downstream', retry: 'never', means: 'no route matches host, path and conditions' },
+  GW_METHOD_NOT_ALLOWED: { status: 405, origin: 'downstream', retry: 'never', means: 'routes match, but for other methods; Allow names them' },
+  GW_BODY_TOO_LARGE: { status: 413, origin: 'downstream', retry: 'never', means: 'the body is larger than maxBodyBytes, as announced or as counted; its connection is closed' },
+  GW_URI_TOO_LONG: { status: 414, origin: 'downstream', retry: 'never', means: 'path and query are longer than bounds.maxUriBytes' },
+  GW_EXPECTATION_FAILED: { status: 417, origin: 'downstream', retry: 'never', means: 'Expect asks for something else than 100-continue' },
+  GW_CLIENT_GONE: { status: 499, origin: 'downstream', retry: 'never', means: 'the client left before its answer was complete (in the access log only)' },
+  GW_NOT_IMPLEMENTED: { status: 501, origin: 'downstream', retry: 'never', means: 'a transfer coding other than chunked; its connection is closed' },
+  GW_INTERNAL: { status: 500, origin: 'gateway', retry: 'never', means: 'a fault of the gateway itself; the log tells more' },
+  GW_DRAINING: { status: 503, origin: 'gateway', retry: 'never', means: 'the gateway is stopping' },
+  GW_EXCHANGE_TIMEOUT: { status: 504, origin: 'gateway', retry: 'never', means: 'the exchange took longer than the timeoutMs of its route' },
+  GW_UPSTREAM_UNRESOLVED: { status: 502, origin: 'upstream', retry: 'always', means: 'the name of the endpoint did not resolve' },
+  GW_UPSTREAM_REFUSED: { status: 502, origin: 'upstream', retry: 'always', means: 'no connection to the endpoint: refused or unreachable' },
+  GW_UPSTREAM_CONNECT_TIMEOUT: { status: 504, origin: 'upstream', retry: 'always', means: 'no connection to the endpoint within connectTimeoutMs' },
+  GW_UPSTREAM_TLS: { status: 502, origin: 'upstream', retry: 'always', means: 'the TLS handshake failed or the certificate was not accepted' },
+  GW_UPSTREAM_RESET: { status: 502, origin: 'upstream', retry: 'ifReused', means: 'the connection ended before the answer was complete' },
+  GW_UPSTREAM_PROTOCOL: { status: 502, origin: 'upstream', retry: 'never', means: 'the answer is not valid HTTP/1.1, or its framing is ambiguous' },
+  GW_UPSTREAM_HEAD_TOO_LARGE: { status: 502, origin: 'upstream', retry: 'never', means: 'the response head is larger than maxHeadBytes of the upstream' },
+  GW_UPSTREAM_HEAD_TIMEOUT: { status: 504, origin: 'upstream', retry: 'never', means: 'no response head within headTimeoutMs' },
+  GW_UPSTREAM_IDLE_TIMEOUT: { status: 504, origin: 'upstream', retry: 'never', means: 'the upstream stopped in the middle of a body for longer than idleTimeoutMs' },
+  GW_UPSTREAM_PENDING_FULL: { status: 503, origin: 'upstream', retry: 'never', means: 'breaker.maxPending requests wait for a connection already' },
+  GW_UPSTREAM_PENDING_TIMEOUT: { status: 503, origin: 'upstream', retry: 'never', means: 'no connection became free within breaker.pendingTimeoutMs' },
+  GW_UPSTREAM_IN_FLIGHT_FULL: { status: 503, origin: 'upstream', retry: 'never', means: 'breaker.maxInFlight requests are with the upstream already' },
+} as const satisfies Record<string, FailureKind>
+
+export type FailureCode = keyof typeof FAILURES
+
+/** Why there is no proper answer, as a value. */
+export class Failure {
+  readonly code: FailureCode
+  /** What a log line should say besides; never shown to a client, never a secret. */
+  readonly cause: string | null
+  readonly status: number
+  readonly origin: FailureOrigin
+  readonly retry: FailureRetry
+
+  constructor(code: FailureCode, cause: string | null = null) {
+    const kind: FailureKind = FAILURES[code]
+    this.code = code
+    this.cause = cause
+    this.status = kind.status
+    this.origin = kind.origin
+    this.retry = kind.retry
+  }
+}

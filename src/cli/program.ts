@@ -1,0 +1,61 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../config/config-error.ts'
+import { check } from './check.ts'
+import { updateDocs } from './docs.ts'
+import { listRoutes } from './routes.ts'
+import { printSchema } from './schema.ts'
+
+const BAD_USAGE = 2
+
+/** The command. Exit code 0; 1 a failure; 2 bad usage or bad configuration. */
+export function createProgram(): Command {
+  const program = new Command('penstock')
+    .description('A self-hosted API gateway.')
+    .showSuggestionAfterError()
+    .exitOverride(cause => leave(cause))
+  program.command('start')
+    .description('Runs the gateway until SIGTERM; SIGHUP reloads.')
+    .option('--config <file>', 'the configuration document', 'config/penstock.yaml')
+    .option('--watch', 'reloads when the document or a file that it names changes', false)
+    .action((options: { config: string; watch: boolean }) => guarded(async () => {
+      // Loaded here: checking a document needs no native code.
+      const { startGateway } = await import('../control/start.ts')
+      return startGateway({ configFile: options.config, watch: options.watch })
+    }))
+  program.command('check')
+    .description('Tells all errors of a document, or what it would serve.')
+    .argument('<file>')
+    .action((file: string) => guarded(async () => check(file)))
+  program.command('routes')
+    .description('Prints the table of routes.')
+    .argument('<file>')
+    .option('--json', 'as JSON', false)
+    .action((file: string, options: { json: boolean }) => guarded(async () => listRoutes(file, options.json)))
+  program.command('schema')
+    .description('Prints the JSON Schema of the document.')
+    .action(() => guarded(async () => printSchema()))
+  program.command('docs', { hidden: true })
+    .description('Brings the generated parts of a page up to date, or checks that they are.')
+    .argument('<file>')
+    .option('--check', 'changes nothing; 1 when the page is behind', false)
+    .action((file: string, options: { check: boolean }) => guarded(async () => updateDocs(file, options.check)))
+  return program
+}
+
+async function guarded(run: () => Promise<number>): Promise<void> {
+  try {
+    process.exitCode = await run()
+  } catch (cause) {
+    if (cause instanceof ConfigError) {
+      process.stderr.write(`${cause.message}\n`)
+      process.exitCode = BAD_USAGE
+    } else {
+      process.stderr.write(`penstock: ${cause instanceof Error ? cause.message : String(cause)}\n`)
+      process.exitCode = 1
+    }
+  }
+}
+
+function leave(cause: CommanderError): never {
+  process.exit(cause.exitCode === 0 ? 0 : BAD_USAGE)
+}

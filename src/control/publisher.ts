@@ -1,0 +1,102 @@
+import { monotonicClock } from '../base/clock.ts'
+import { TimerWheel } from '../base/timer-wheel.ts'
+import type { Snapshot } from '../config/snapshot.ts'
+import { compile } from '../gateway/compile.ts'
+import type { FromWorker, SnapshotParts } from '../protocol/messages.ts'
+import type { Supervisor } from './supervisor.ts'
+
+/** A worker that has not answered by then is counted as a refusal. */
+const ACKNOWLEDGE_MS = 60_000
+
+type Waiting = { readonly version: string; readonly answer: 'prepared' | 'committed'; readonly workers: Set<number>; problems: string[]; done(): void }
+
+/** Compiles without serving it: what a worker would refuse is found before one is asked. Throws the reason. */
+export async function dryRun(snapshot: Snapshot): Promise<void> {
+  const { routes, ...document } = snapshot.document
+  const wheel = new TimerWheel(monotonicClock)
+  await compile(
+    { version: snapshot.version, document, files: snapshot.files, routeLists: () => [routes] },
+    { wheel, previous: null, pause: async () => {} },
+  )
+}
+
+/**
+ * Brings a version to all workers, or to none: each prepares it, and only when all have is it committed. A worker that
+ * dies in between is not waited for: the one that replaces it starts with what is current then.
+ */
+export class Publisher {
+  readonly #supervisor: () => Supervisor
+  #current: SnapshotParts
+  #waiting: Waiting | null = null
+
+  constructor(first: SnapshotParts, supervisor: () => Supervisor) {
+    this.#current = first
+    this.#supervisor = supervisor
+  }
+
+  get current(): SnapshotParts {
+    return this.#current
+  }
+
+  /** Rejects with the first refusal; then every worker serves what it served before. One call at a time. */
+  async publish(parts: SnapshotParts): Promise<void> {
+    const supervisor = this.#supervisor()
+    const { version } = parts
+    const workers = supervisor.ready()
+    const prepared = this.#expect('prepared', version, workers)
+    for (const worker of workers) supervisor.send(worker, { type: 'prepare', parts })
+    const problems = await prepared
+    if (problems.length > 0) {
+      for (const worker of workers) supervisor.send(worker, { type: 'abandon', version })
+      throw new Error(problems[0])
+    }
+    // From here a worker that starts anew takes the new version.
+    this.#current = parts
+    const committed = this.#expect('committed', version, workers)
+    for (const worker of workers) supervisor.send(worker, { type: 'commit', version })
+    await committed
+    // Workers that came up while this went on started with what was current before.
+    for (const worker of supervisor.ready()) {
+      if (workers.includes(worker)) continue
+      supervisor.send(worker, { type: 'prepare', parts })
+      await this.#expect('prepared', version, [worker])
+      supervisor.send(worker, { type: 'commit', version })
+    }
+  }
+
+  onMessage(worker: number, message: FromWorker): void {
+    const waiting = this.#waiting
+    if (waiting === null || !('version' in message) || message.version !== waiting.version) return
+    if (message.type === 'refused') waiting.problems.push(message.problem)
+    else if (message.type !== waiting.answer) return
+    this.#settle(worker)
+  }
+
+  onExit(worker: number): void {
+    this.#settle(worker)
+  }
+
+  #settle(worker: number): void {
+    const waiting = this.#waiting
+    if (waiting?.workers.delete(worker) && waiting.workers.size === 0) waiting.done()
+  }
+
+  #expect(answer: Waiting['answer'], version: string, workers: readonly number[]): Promise<string[]> {
+    return new Promise(resolve => {
+      const timer = setTimeout(() => {
+        waiting.problems.push(`workers ${[...waiting.workers].join(', ')} did not answer within ${ACKNOWLEDGE_MS} ms`)
+        waiting.done()
+      }, ACKNOWLEDGE_MS)
+      const waiting: Waiting = {
+        version, answer, workers: new Set(workers), problems: [],
+        done: () => {
+          clearTimeout(timer)
+          this.#waiting = null
+          resolve(waiting.problems)
+        },
+      }
+      this.#waiting = waiting
+      if (workers.length === 0) waiting.done()
+    })
+  }
+}

@@ -1,0 +1,68 @@
+import { randomBytes } from 'node:crypto'
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
+import type { TimerWheel } from '../base/timer-wheel.ts'
+import type { AccessLog } from '../telemetry/access-log.ts'
+import { Exchange, type ExchangeHost } from './handle.ts'
+import type { Runtime } from './runtime.ts'
+
+/** The data plane of one worker: takes requests off the listeners and gives each its exchange. */
+export class Gateway implements ExchangeHost {
+  readonly wheel: TimerWheel
+  readonly accessLog: AccessLog
+  readonly #onFault: (cause: unknown) => void
+  runtime: Runtime
+  /** Responses ask clients to close; the process is about to end. */
+  isDraining = false
+  openExchanges = 0
+  /** Called when the last open exchange of a drain is over. */
+  onIdle: (() => void) | null = null
+  // Random, so that ids of workers, nodes and restarts differ; then counted, which costs nothing.
+  readonly #idPrefix = randomBytes(9).toString('base64url')
+  #idCount = 0
+
+  constructor(runtime: Runtime, deps: { wheel: TimerWheel, accessLog: AccessLog, onFault: (cause: unknown) => void }) {
+    this.runtime = runtime
+    this.wheel = deps.wheel
+    this.accessLog = deps.accessLog
+    this.#onFault = deps.onFault
+  }
+
+  /** Takes a request off a listener. `request` is gone when it returns. */
+  accept(response: HttpResponse, request: HttpRequest, isTls: boolean): void {
+    const exchange = new Exchange(this, response, isTls)
+    try {
+      exchange.handle(request)
+    } catch (cause) {
+      // A fault that one request can trigger must not take the worker, or a client could stop them all.
+      exchange.onFault(cause)
+    }
+  }
+
+  swap(next: Runtime): void {
+    const previous = this.runtime
+    this.runtime = next
+    previous.retire(next)
+  }
+
+  /** Ends what it has with upstreams; nothing is served after it. */
+  destroy(): void {
+    for (const upstream of this.runtime.upstreams.values()) upstream.destroy()
+  }
+
+  onExchangeStart(): void {
+    this.openExchanges++
+  }
+
+  onExchangeEnd(): void {
+    this.openExchanges--
+    if (this.openExchanges === 0) this.onIdle?.()
+  }
+
+  onFault(cause: unknown): void {
+    this.#onFault(cause)
+  }
+
+  nextRequestId(): string {
+    return `${this.#idPrefix}-${(++this.#idCount).toString(36)}`
+  }
+}

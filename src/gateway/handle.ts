@@ -1,0 +1,330 @@
+import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
+import { nowMs } from '../base/clock.ts'
+import { Failure } from '../base/failure.ts'
+import { TimerEntry, type TimerWheel } from '../base/timer-wheel.ts'
+import { RequestBody } from '../downstream/request-body.ts'
+import { readRequestHead } from '../downstream/request-head.ts'
+import { ResponseWriter } from '../downstream/response-writer.ts'
+import { Headers } from '../http/headers.ts'
+import type { RequestHead, ResponseHead } from '../http/message.ts'
+import type { PolicyExchange, Verdict } from '../policies/policy.ts'
+import { RouteMatch } from '../routing/router.ts'
+import type { AccessLog } from '../telemetry/access-log.ts'
+import { Call, type CallListener } from '../upstream/call.ts'
+import type { ParsedHead } from '../upstream/response-head.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { accessRecord, loggedHeaders } from './access-record.ts'
+import { Answer, type AnswerEvents, LINGER_MS } from './answer.ts'
+import { addForwarding, forwardingText, trustedRequestId } from './forwarding.ts'
+import type { Peer } from './peers.ts'
+import { requestText } from './request-text.ts'
+import { closesConnection, problemOf } from './respond.ts'
+import { maySendAgain } from './retry.ts'
+import type { CompiledRoute, Runtime } from './runtime.ts'
+
+/** What an exchange needs of the gateway it belongs to. */
+export interface ExchangeHost {
+  readonly runtime: Runtime
+  readonly wheel: TimerWheel
+  readonly accessLog: AccessLog
+  /** Responses ask clients to close. */
+  readonly isDraining: boolean
+  nextRequestId(): string
+  onFault(cause: unknown): void
+  onExchangeStart(): void
+  onExchangeEnd(): void
+}
+
+/** The match of the request at hand: one at a time in a thread. */
+const MATCH = new RouteMatch<CompiledRoute>()
+const UNREAD: RequestHead = {
+  method: '', path: '', query: '', host: '', headers: new Headers(), contentLength: null, isChunked: false,
+  hasForwarding: false,
+}
+/**
+ * One request with its response. Its life, step by step; the same numbers stand in the body:
+ *
+ * 1 bound    head and body limits                          400 413 414 417 501
+ * 2 match    routing/router                                404 405
+ * 3 ask      policies in order; any may answer
+ * 4 send     upstream -> balancer -> pool -> connection; gateway/retry decides on another try
+ * 5 receive  the response head                             502 503 504
+ * 6 amend    policies in reverse
+ * 7 write    downstream/response-writer, drained by back-pressure
+ * 8 finish   exactly once: access log, counters, release of the runtime
+ */
+export class Exchange extends TimerEntry implements CallListener, PolicyExchange, AnswerEvents {
+  readonly #gateway: ExchangeHost
+  readonly #response: HttpResponse
+  readonly #answer: Answer
+  readonly runtime: Runtime
+  readonly isTls: boolean
+  readonly startMs = nowMs()
+  request!: RequestHead
+  requestId = ''
+  clientIp = ''
+  upstreamPath = ''
+  peer: Peer | null = null
+  route: CompiledRoute | null = null
+  body: RequestBody | null = null
+  call: Call | null = null
+  tries = 0
+  headMs: number | null = null
+  status = 0
+  failure: Failure | null = null
+  loggedHeaders: Readonly<Record<string, string>> | null = null
+  /** Lines of text for the upstream, made once for all tries. */
+  #forwarding = ''
+  #parameterNames: readonly string[] = []
+  #parameterValues: readonly string[] = []
+  #hasAbortHandler = false
+  #isFinished = false
+
+  constructor(gateway: ExchangeHost, response: HttpResponse, isTls: boolean) {
+    super()
+    this.#gateway = gateway
+    this.#response = response
+    this.#answer = new Answer(new ResponseWriter(response, () => this.#onDrain()), this)
+    this.runtime = gateway.runtime
+    this.isTls = isTls
+  }
+
+  get routeId(): string {
+    return this.route?.id ?? ''
+  }
+
+  get bytesOut(): number {
+    return this.#answer.byteCount
+  }
+
+  parameter(name: string): string | undefined {
+    const index = this.#parameterNames.indexOf(name)
+    return index < 0 ? undefined : this.#parameterValues[index]
+  }
+
+  handle(request: HttpRequest): void {
+    const gateway = this.#gateway
+    this.runtime.acquire()
+    gateway.onExchangeStart()
+    this.peer = this.runtime.peers.of(this.#response.getRemoteAddress())
+
+    // 1 bound
+    const head = readRequestHead(request, this.runtime)
+    if (head instanceof Failure) return this.#refuse(request, head)
+    this.request = head
+    this.requestId = trustedRequestId(head, this.peer) ?? gateway.nextRequestId()
+    this.clientIp = this.runtime.peers.clientOf(this.peer, this.peer.isTrusted ? head.headers.get('x-forwarded-for') : undefined)
+    this.loggedHeaders = loggedHeaders(head, this.runtime.log)
+
+    // 2 match
+    const outcome = this.runtime.router.match(head.method, head.host, head.path, head.query, head.headers, MATCH)
+    if (outcome !== 'matched') {
+      return this.#fail(new Failure(outcome === 'noRoute' ? 'GW_NO_ROUTE' : 'GW_METHOD_NOT_ALLOWED'), MATCH.allow)
+    }
+    const route = this.route = MATCH.target!
+    this.#parameterNames = MATCH.parameterNames
+    if (this.#parameterNames.length > 0) this.#parameterValues = MATCH.parameterValues.slice()
+    this.upstreamPath = head.path
+
+    if (head.isChunked || (head.contentLength !== null && head.contentLength > 0)) {
+      this.#watchAbort()
+      this.body = new RequestBody(this.#response, head.contentLength, route.maxBodyBytes, this)
+      // Told from its announced length before any of it has come.
+      if (head.contentLength !== null && head.contentLength > route.maxBodyBytes) return this.onTooLarge()
+    }
+    // Where policies look, they see the lines as they travel on; else their text is kept ready.
+    if (route.onRequest.length > 0 || head.hasForwarding) addForwarding(head, this.peer, this.isTls, this.requestId)
+    else this.#forwarding = `${forwardingText(this.peer, head.host, this.isTls)}${this.requestId}\r\n`
+    this.#ask(0)
+  }
+
+  /** 3 ask: runs on until a policy answers, fails or has to wait. */
+  #ask(from: number): void {
+    const policies = this.route!.onRequest
+    for (let i = from; i < policies.length; i++) {
+      const verdict = policies[i]!.onRequest!(this)
+      if (verdict === null) continue
+      // A policy that can answers at once: a promise would cost every request a microtask.
+      if (verdict instanceof Promise) {
+        this.#watchAbort()
+        verdict.then(late => this.#onVerdict(late, i + 1), cause => this.onFault(cause))
+        return
+      }
+      return this.#onVerdict(verdict, i + 1)
+    }
+    this.#send()
+  }
+
+  #onVerdict(verdict: Verdict, next: number): void {
+    if (this.#isFinished) return
+    if (verdict === null) this.#ask(next)
+    else if (verdict instanceof Failure) this.#fail(verdict)
+    else this.#amend({ status: verdict.status, lines: verdict.headers, contentLength: verdict.body.length }, Buffer.from(verdict.body))
+  }
+
+  /** A fault of the gateway's own, on the way of this exchange. */
+  onFault(cause: unknown): void {
+    this.#gateway.onFault(cause)
+    this.call?.cancel()
+    this.#fail(new Failure('GW_INTERNAL'))
+  }
+
+  /** 4 send */
+  #send(): void {
+    const { destination, timeoutMs } = this.route!
+    if (destination.kind === 'mock') return this.#amend(destination.head, destination.body)
+    this.#watchAbort()
+    this.#gateway.wheel.scheduleIn(this, timeoutMs)
+    this.#try(destination.upstream, false)
+  }
+
+  #try(upstream: Upstream, mustBeFresh: boolean): void {
+    this.tries++
+    const endpoint = upstream.pick()
+    const host = upstream.preserveHost ? this.request.host : endpoint.hostHeader
+    const text = requestText(this.request, this.upstreamPath, host, this.#forwarding)
+    const call = new Call(this.request.method, text, this.body, this)
+    call.mustBeFresh = mustBeFresh
+    this.call = call
+    upstream.send(call, endpoint)
+  }
+
+  onFailure(call: Call, failure: Failure): void {
+    const { destination } = this.route!
+    if (destination.kind === 'upstream' && maySendAgain(call, failure, this.tries)) this.#try(destination.upstream, true)
+    else this.#fail(failure)
+  }
+
+  /** 5 receive */
+  onResponse(_call: Call, head: ParsedHead, chunk: Buffer, isLast: boolean): boolean {
+    this.headMs = nowMs() - this.startMs
+    // Only a route that asks for it has the lines made into text.
+    const lines = this.route!.onResponse.length === 0 ? head : this.#amended(head.status, head.toHeaders())
+    if (lines === null) return true
+    return this.#write({ status: head.status, lines, contentLength: head.contentLength }, chunk, isLast)
+  }
+
+  /** 6 amend: policies in reverse; null when one of them failed, and the exchange with it. */
+  #amended(status: number, headers: Headers): Headers | null {
+    try {
+      for (const policy of this.route!.onResponse) policy.onResponse!(this, status, headers)
+      return headers
+    } catch (cause) {
+      this.onFault(cause)
+      return null
+    }
+  }
+
+  /** 7 write, what follows the head */
+  onBody(_call: Call, chunk: Buffer, isLast: boolean): boolean {
+    if (this.#isFinished) return true
+    return this.#answer.write(chunk, isLast)
+  }
+
+  /** 6 amend, of an answer that no upstream gave. */
+  #amend(head: ResponseHead, body: Buffer): void {
+    const lines = this.route!.onResponse.length === 0 ? head.lines : this.#amended(head.status, copyOf(head))
+    if (lines !== null) this.#write({ ...head, lines }, body, true)
+  }
+
+  /** 7 write */
+  #write(head: ResponseHead, chunk: Buffer, isLast: boolean, closes = false): boolean {
+    this.status = head.status
+    return this.#answer.begin(head, this.request.method === 'HEAD', chunk, isLast, closes || this.#gateway.isDraining, this.body)
+  }
+
+  #onDrain(): void {
+    if (this.#answer.onDrain()) this.#finish()
+    else this.call?.resume()
+  }
+
+  onAnswerDone(): void {
+    this.#finish()
+  }
+
+  onAnswerLingers(): void {
+    this.#gateway.wheel.scheduleIn(this, LINGER_MS)
+  }
+
+  /** A failure is an answer, or, after an answer has begun, the end of the connection. */
+  #fail(failure: Failure, allow: readonly string[] | null = null): void {
+    if (this.#isFinished) return
+    this.failure = failure
+    if (this.#answer.hasBegun) {
+      this.#answer.abort()
+      this.#finish()
+      return
+    }
+    const { head, body } = problemOf(failure, this.requestId, failure.code === 'GW_METHOD_NOT_ALLOWED' ? allow : null)
+    this.#write(head, body, true, closesConnection(failure))
+  }
+
+  /** A head that could not be read: what is known of it goes into the log. */
+  #refuse(request: HttpRequest, failure: Failure): void {
+    this.requestId = this.#gateway.nextRequestId()
+    this.clientIp = this.peer!.address
+    this.request = { ...UNREAD, method: request.getCaseSensitiveMethod(), path: request.getUrl().slice(0, 256) }
+    this.#fail(failure)
+  }
+
+  // Events of the request body.
+  onTooLarge(): void {
+    // Announced and counted, it is told once; behind an answer the bound on what is discarded holds.
+    if (this.#answer.isComplete) return
+    this.call?.cancel()
+    this.#fail(new Failure('GW_BODY_TOO_LARGE'))
+  }
+
+  onComplete(): void {
+    this.#answer.onBodyComplete()
+  }
+
+  onDiscarded(byteCount: number): void {
+    if (this.#answer.onBodyDiscarded(byteCount)) this.#finish()
+  }
+
+  override onTimeout(): void {
+    if (this.#answer.isLingering) {
+      // The client goes on sending what nobody wants.
+      this.#answer.abort()
+      this.#finish()
+      return
+    }
+    this.call?.cancel()
+    this.#fail(new Failure('GW_EXCHANGE_TIMEOUT'))
+  }
+
+  /** uWS ends the process when a handler returns without an answer and without this. */
+  #watchAbort(): void {
+    if (this.#hasAbortHandler) return
+    this.#hasAbortHandler = true
+    this.#response.onAborted(() => {
+      this.#answer.abandon()
+      if (this.#isFinished) return
+      this.failure ??= new Failure('GW_CLIENT_GONE')
+      this.call?.cancel()
+      this.#finish()
+    })
+  }
+
+  /** 8 finish */
+  #finish(): void {
+    if (this.#isFinished) return
+    this.#isFinished = true
+    const gateway = this.#gateway
+    gateway.wheel.cancel(this)
+    this.body?.detach()
+    const { log } = this.runtime
+    if (log !== null && (log.sampleRatio === 1 || this.failure !== null || Math.random() < log.sampleRatio)) {
+      gateway.accessLog.write(accessRecord(this, log))
+    }
+    this.runtime.release()
+    gateway.onExchangeEnd()
+  }
+}
+
+function copyOf(head: ResponseHead): Headers {
+  const headers = new Headers()
+  head.lines.writeTo((name, value) => headers.add(name, String(value)))
+  return headers
+}

@@ -1,0 +1,26 @@
+import type { RouteConfig } from '../config/schema.ts'
+import type { Policy, PolicySpec } from './policy.ts'
+import { requestTransform } from './request-transform.ts'
+import { responseTransform } from './response-transform.ts'
+
+/**
+ * The order on every route, the same for all, so that it can't be got wrong in a document:
+ * cors, ip, auth, acl, limits, validate, cache, request transform | send | response transform, cache store, cors.
+ * Requests meet the policies from first to last, responses from last to first.
+ */
+const POLICY_ORDER: readonly PolicySpec[] = [
+  requestTransform,
+  responseTransform,
+]
+
+const NONE: readonly Policy[] = []
+
+/** The policies of a route, each in its place. Routes without any share one empty list. */
+export function createPolicies(route: RouteConfig): { onRequest: readonly Policy[]; onResponse: readonly Policy[] } {
+  const policies = POLICY_ORDER.map(spec => spec.create(route)).filter(policy => policy !== null)
+  if (policies.length === 0) return { onRequest: NONE, onResponse: NONE }
+  return {
+    onRequest: policies.filter(policy => policy.onRequest !== undefined),
+    onResponse: policies.filter(policy => policy.onResponse !== undefined).reverse(),
+  }
+}

@@ -1,0 +1,43 @@
+import type { Failure } from '../base/failure.ts'
+import type { RouteConfig } from '../config/schema.ts'
+import type { Headers } from '../http/headers.ts'
+import type { RequestHead } from '../http/message.ts'
+
+/** What a policy may know and change of an exchange. */
+export interface PolicyExchange {
+  readonly request: RequestHead
+  readonly routeId: string
+  readonly requestId: string
+  /** Without a port; behind trusted proxies the client's, else the peer's. */
+  readonly clientIp: string
+  /** Of the match, as it stands in the path (percent-encoded); undefined when the pattern has no such name. */
+  parameter(name: string): string | undefined
+  /** Path for the upstream, without the query. */
+  upstreamPath: string
+}
+
+/** An answer of the gateway itself, in place of the destination's. */
+export type Answer = {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: Uint8Array
+}
+
+/** What a policy says to a request: go on (null), an answer, or a failure. */
+export type Verdict = Answer | Failure | null
+
+/**
+ * A step that a route applies to a request, its response, or both. One instance a route and worker; what differs
+ * between requests is in the exchange. Failures are values; what is thrown is a fault of the gateway.
+ */
+export interface Policy {
+  onRequest?(exchange: PolicyExchange): Verdict | Promise<Verdict>
+  /** `headers` is the policy's to change; names are in lower case. */
+  onResponse?(exchange: PolicyExchange, status: number, headers: Headers): void
+}
+
+/** Makes a policy of what a route says; null when the route does not ask for it, so that it costs nothing. */
+export type PolicySpec = {
+  readonly name: string
+  create(route: RouteConfig): Policy | null
+}

@@ -1,0 +1,52 @@
+/**
+ * What primary and workers tell each other; plain data, cloned on the way. A version is taken over in two steps, so that
+ * one worker's refusal leaves the last good version everywhere.
+ */
+export type ToWorker =
+  /** Compile it, open what it listens on, hold it ready. */
+  | { readonly type: 'prepare'; readonly parts: SnapshotParts }
+  /** Every worker is ready: serve it. */
+  | { readonly type: 'commit'; readonly version: string }
+  /** Some worker refused: forget it. */
+  | { readonly type: 'abandon'; readonly version: string }
+  | { readonly type: 'drain'; readonly timeoutMs: number }
+
+export type FromWorker =
+  /** The first version is served. */
+  | { readonly type: 'ready' }
+  | { readonly type: 'prepared'; readonly version: string }
+  | { readonly type: 'refused'; readonly version: string; readonly problem: string }
+  | { readonly type: 'committed'; readonly version: string }
+  /** Whole lines of the access log, as UTF-8; the memory goes with the message. */
+  | { readonly type: 'accessLog'; readonly lines: Uint8Array }
+  | { readonly type: 'fault'; readonly message: string }
+  /** All exchanges are finished, or their time was over; `cut` of them were open still. */
+  | { readonly type: 'drained'; readonly cut: number }
+
+/**
+ * A snapshot on its way to the workers: JSON in memory that all of them share, in pieces that each take a worker a
+ * millisecond or so. A document of 50,000 routes in one message would stop every exchange while it is read.
+ */
+export type SnapshotParts = {
+  readonly version: string
+  /** UTF-8 JSON, piece after piece: first the snapshot without its routes, then lists of routes. */
+  readonly bytes: SharedArrayBuffer
+  /** Where each piece ends. */
+  readonly ends: readonly number[]
+  readonly listeners: readonly ListenerPart[]
+}
+
+/** An address to listen on, with the port that was found for port 0, and its certificates as files. */
+export type ListenerPart = {
+  /** Same key, same listener: it lives on over a reload. Changes with the content of its certificates. */
+  readonly key: string
+  readonly host: string
+  readonly port: number
+  readonly tls: ListenerTlsPart | null
+}
+
+export type ListenerTlsPart = {
+  readonly certificates: readonly { readonly hosts: readonly string[]; readonly certFile: string; readonly keyFile: string }[]
+}
+
+export type WorkerData = { readonly parts: SnapshotParts }

@@ -1,0 +1,260 @@
+import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { Failure } from '../base/failure.ts'
+import { TimerEntry } from '../base/timer-wheel.ts'
+import type { BodySink } from '../http/message.ts'
+import type { Call } from './call.ts'
+import { failureOfConnect, failureOfReset } from './connect-failure.ts'
+import type { Pool } from './pool.ts'
+import type { ParsedHead } from './response-head.ts'
+import { type ResponseEvents, ResponseParser } from './response-parser.ts'
+
+/** One for all connections of a thread: what is read is parsed, and written or copied, before the next read. */
+const READ_BUFFER = Buffer.allocUnsafeSlow(65_536)
+const CHUNK_END = Buffer.from('\r\n')
+
+/**
+ * One connection to an endpoint: connects, writes requests, reads answers, and tells the pool when it is free or gone.
+ * Calls are in the order of their requests; more than one only with pipelining.
+ */
+export class Connection extends TimerEntry implements ResponseEvents, BodySink {
+  readonly #pool: Pool
+  readonly #socket: Socket
+  readonly #parser: ResponseParser
+  readonly #calls: Call[] = []
+  /** Requests that were given to it so far. */
+  #served = 0
+  #isOpen = false
+  #isClosed = false
+  #isPaused = false
+  /** From the peer's Keep-Alive, a second less: it may count from its last byte, and close while a request is on its way. */
+  #hintMs = Infinity
+  /** Heads of this loop turn, with pipelining: one write for all. */
+  #batch = ''
+  /** Where the pool keeps it; the pool's alone to write. */
+  isShared = false
+
+  constructor(pool: Pool) {
+    super()
+    this.#pool = pool
+    this.#parser = new ResponseParser(this, pool.settings.maxHeadBytes)
+    const onread = { buffer: READ_BUFFER, callback: (length: number) => this.#onRead(length) }
+    const { address } = pool.endpoint
+    const options = { host: address.host, port: address.port, noDelay: true, highWaterMark: 65_536, onread }
+    const socket = address.isTls ? connectTls({ ...options, ...pool.settings.tls(address.host) }) : connectTcp(options)
+    socket.on(address.isTls ? 'secureConnect' : 'connect', () => this.#onConnect())
+    if (address.isTls) socket.on('session', session => pool.settings.keepSession(address.host, session))
+    socket.on('drain', () => this.#onDrain())
+    socket.on('end', () => this.#onEnd())
+    socket.on('error', cause => this.#onError(cause))
+    socket.on('close', () => this.#close(failureOfReset('closed')))
+    this.#socket = socket
+    pool.wheel.scheduleIn(this, pool.settings.connectTimeoutMs)
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  get callCount(): number {
+    return this.#calls.length
+  }
+
+  start(call: Call): void {
+    call.connection = this
+    call.isOnReused = this.#served > 0
+    this.#served++
+    this.#calls.push(call)
+    if (this.#isOpen) this.#send(call)
+    else call.phase = 'connecting'
+  }
+
+  /** Marks it as idle until its time is over; answers false when it can't be kept at all. */
+  park(): boolean {
+    const keptMs = Math.min(this.#pool.settings.keepAliveMs, this.#hintMs)
+    if (keptMs <= 0) return false
+    this.#pool.wheel.scheduleIn(this, keptMs)
+    return true
+  }
+
+  unpark(): void {
+    this.#pool.wheel.cancel(this)
+  }
+
+  resume(): void {
+    if (!this.#isPaused || this.#isClosed) return
+    this.#isPaused = false
+    this.#socket.resume()
+    const call = this.#calls[0]
+    if (call?.phase === 'receiving') this.#pool.wheel.scheduleIn(call, this.#pool.settings.idleTimeoutMs)
+  }
+
+  /** Ends the connection under a call that nobody waits for; those behind it get their failure. */
+  cancel(call: Call): void {
+    const index = this.#calls.indexOf(call)
+    if (index < 0) return
+    this.#calls.splice(index, 1)
+    this.#pool.finish(call)
+    // Its answer would come all the same, and would have to be read to its end.
+    this.#close(failureOfReset('cancelled'))
+  }
+
+  destroy(): void {
+    this.#close(failureOfReset('the upstream was removed'))
+  }
+
+  // As a timer: the connect timeout, then the end of an idle time.
+  override onTimeout(): void {
+    if (!this.#isOpen) this.#close(new Failure('GW_UPSTREAM_CONNECT_TIMEOUT'))
+    else if (this.#calls.length === 0) this.#close(failureOfReset('idle'))
+  }
+
+  onCallTimeout(call: Call): void {
+    const code = call.phase === 'awaitingHead' ? 'GW_UPSTREAM_HEAD_TIMEOUT' : 'GW_UPSTREAM_IDLE_TIMEOUT'
+    this.#close(new Failure(code), call)
+  }
+
+  flush(): void {
+    const batch = this.#batch
+    this.#batch = ''
+    if (!this.#isClosed && batch !== '') this.#socket.write(batch)
+  }
+
+  #onConnect(): void {
+    if (this.#isClosed) return
+    this.#isOpen = true
+    this.#pool.wheel.cancel(this)
+    // A copy: sending may end the connection.
+    for (const call of [...this.#calls]) this.#send(call)
+  }
+
+  #send(call: Call): void {
+    if (this.#isClosed) return
+    if (call.body === null) {
+      if (this.#pool.settings.pipelining > 1) {
+        if (this.#batch === '') this.#pool.flushLater(this)
+        this.#batch += call.head
+      } else this.#socket.write(call.head)
+      this.#awaitHead(call)
+      return
+    }
+    call.phase = 'sending'
+    // Head and what is there of the body go as one segment.
+    this.#socket.cork()
+    this.#socket.write(call.head)
+    call.body.start(this)
+    this.#socket.uncork()
+  }
+
+  #awaitHead(call: Call): void {
+    if (call.phase === 'receiving' || call.phase === 'done') return
+    call.phase = 'awaitingHead'
+    this.#pool.wheel.scheduleIn(call, this.#pool.settings.headTimeoutMs)
+  }
+
+  // As the sink of a request body: a call with a body is alone on its connection.
+  write(chunk: Uint8Array): boolean {
+    const call = this.#calls[0]
+    if (this.#isClosed || call === undefined) return true
+    let wantsMore: boolean
+    if (call.body!.contentLength === null) {
+      this.#socket.cork()
+      this.#socket.write(`${chunk.length.toString(16)}\r\n`)
+      this.#socket.write(chunk)
+      wantsMore = this.#socket.write(CHUNK_END)
+      this.#socket.uncork()
+    } else wantsMore = this.#socket.write(chunk)
+    if (!wantsMore && call.phase === 'sending') this.#pool.wheel.scheduleIn(call, this.#pool.settings.idleTimeoutMs)
+    return wantsMore
+  }
+
+  end(): void {
+    const call = this.#calls[0]
+    if (this.#isClosed || call === undefined) return
+    if (call.body!.contentLength === null) this.#socket.write('0\r\n\r\n')
+    this.#awaitHead(call)
+  }
+
+  #onDrain(): void {
+    const call = this.#calls[0]
+    if (!call?.body || call.body.isComplete) return
+    if (call.phase === 'sending') this.#pool.wheel.cancel(call)
+    call.body.resume()
+  }
+
+  #onRead(length: number): boolean {
+    if (this.#isClosed) return true
+    const failure = this.#parser.execute(READ_BUFFER, length)
+    if (failure) this.#close(failure)
+    return true
+  }
+
+  #onEnd(): void {
+    const failure = this.#parser.finish()
+    // An answer that lasts until the close is complete now; every other call is cut off.
+    this.#close(failure ?? failureOfReset('closed before an answer'))
+  }
+
+  #onError(cause: NodeJS.ErrnoException): void {
+    this.#close(this.#isOpen ? failureOfReset(cause.code ?? cause.message) : failureOfConnect(cause))
+  }
+
+  awaitedMethod(): string | null {
+    return this.#calls[0]?.method ?? null
+  }
+
+  onHead(head: ParsedHead, chunk: Buffer, isLast: boolean): void {
+    const call = this.#calls[0]
+    if (call === undefined) return
+    call.hasResponse = true
+    call.phase = 'receiving'
+    this.#hintMs = head.keepAliveHintMs === null ? Infinity : Math.max(0, head.keepAliveHintMs - 1000)
+    this.#took(call, call.listener.onResponse(call, head, chunk, isLast), isLast)
+  }
+
+  onBody(chunk: Buffer, isLast: boolean): void {
+    const call = this.#calls[0]
+    if (call !== undefined) this.#took(call, call.listener.onBody(call, chunk, isLast), isLast)
+  }
+
+  #took(call: Call, wantsMore: boolean, isLast: boolean): void {
+    if (isLast || this.#isClosed) return
+    if (wantsMore) this.#pool.wheel.scheduleIn(call, this.#pool.settings.idleTimeoutMs)
+    else if (!this.#isPaused) {
+      // The client is the slow one: its own limits hold, not those of the upstream.
+      this.#isPaused = true
+      this.#pool.wheel.cancel(call)
+      this.#socket.pause()
+    }
+  }
+
+  onComplete(isKeptAlive: boolean): void {
+    const call = this.#calls.shift()
+    if (call === undefined) return
+    const isRequestComplete = call.body === null || call.body.isComplete
+    if (!isRequestComplete) call.body.discard()
+    this.#pool.finish(call)
+    if (this.#isClosed) return
+    // A client that was slow to the end leaves the socket paused.
+    if (this.#isPaused) this.resume()
+    if (!isKeptAlive || !isRequestComplete) this.#close(failureOfReset('closed after an answer'))
+    else if (this.#calls.length === 0) this.#pool.release(this)
+    else this.#pool.makeRoom(this)
+  }
+
+  /** Ends the connection. The call `first`, or the one in front, gets `failure`; those behind it a reset. */
+  #close(failure: Failure, first: Call | undefined = this.#calls[0]): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#pool.wheel.cancel(this)
+    this.#socket.destroy()
+    this.#pool.forget(this)
+    const calls = this.#calls.splice(0)
+    for (const call of calls) {
+      if (call.body !== null && !call.body.isComplete) call.body.discard()
+      // Nothing of an answer to the others has come: they stood behind one that ended the connection.
+      if (call !== first && this.#isOpen) call.isOnReused = true
+      this.#pool.fail(call, call === first || !this.#isOpen ? failure : failureOfReset('an answer before it ended the connection'))
+    }
+  }
+}
