@@ -1,4 +1,4 @@
-import { Command, CommanderError } from 'commander'
+import { Command, type CommanderError } from 'commander'
 import { ConfigError } from '../config/config-error.ts'
 import { check } from './check.ts'
 import { updateDocs } from './docs.ts'

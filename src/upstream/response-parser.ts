@@ -106,19 +106,22 @@ export class ResponseParser {
     if (method === null) return new Failure('GW_UPSTREAM_PROTOCOL', 'bytes without a request')
     const next = scanHead(buffer, start, end, this.#head)
     if (next === INVALID) return new Failure('GW_UPSTREAM_PROTOCOL', scanProblem)
-    if (next === INCOMPLETE) return this.#keep(buffer, start, end)
+    if (next === INCOMPLETE) {
+      this.#keep(buffer, start, end)
+      return this.#isTooLong() ?? end
+    }
     if (next - start > this.#maxHeadBytes) return new Failure('GW_UPSTREAM_HEAD_TOO_LARGE')
     return this.#beginBody(method, buffer, next, end)
   }
 
   #continueHead(buffer: Buffer, start: number, end: number): number | Failure {
     const before = this.#pendingLength
-    const kept = this.#keep(buffer, start, end)
+    this.#keep(buffer, start, end)
     // Lines end in LF: without a new one the head can't be complete, and scanning it again would tell nothing.
-    if (!hasLineFeed(buffer, start, end)) return kept
+    if (!hasLineFeed(buffer, start, end)) return this.#isTooLong() ?? end
     const next = scanHead(this.#pending!, 0, this.#pendingLength, this.#head)
     if (next === INVALID) return new Failure('GW_UPSTREAM_PROTOCOL', scanProblem)
-    if (next === INCOMPLETE) return kept
+    if (next === INCOMPLETE) return this.#isTooLong() ?? end
     if (next > this.#maxHeadBytes) return new Failure('GW_UPSTREAM_HEAD_TOO_LARGE')
     this.#pendingLength = 0
     // Counted from the start of the head; its last bytes are in this read.
@@ -127,11 +130,9 @@ export class ResponseParser {
     return position
   }
 
-  #keep(buffer: Buffer, start: number, end: number): number | Failure {
+  /** At most the bound on a head and one read: what is longer and still no head is refused right after. */
+  #keep(buffer: Buffer, start: number, end: number): void {
     const length = this.#pendingLength + end - start
-    // What stands behind the head may be in this read too: bounded by one read buffer.
-    const limit = this.#maxHeadBytes + end - start
-    if (this.#pendingLength > this.#maxHeadBytes || length > limit) return new Failure('GW_UPSTREAM_HEAD_TOO_LARGE')
     if (this.#pending === null || this.#pending.length < length) {
       const larger = Buffer.allocUnsafe(Math.max(2048, length * 2))
       this.#pending?.copy(larger, 0, 0, this.#pendingLength)
@@ -139,7 +140,10 @@ export class ResponseParser {
     }
     buffer.copy(this.#pending, this.#pendingLength, start, end)
     this.#pendingLength = length
-    return end
+  }
+
+  #isTooLong(): Failure | null {
+    return this.#pendingLength > this.#maxHeadBytes ? new Failure('GW_UPSTREAM_HEAD_TOO_LARGE') : null
   }
 
   /** Framing by RFC 9112 section 6.3; answers the position of the first byte that is not consumed. */
