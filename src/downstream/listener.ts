@@ -58,6 +58,8 @@ function createTlsApp(tls: ListenerTls, handler: RequestHandler): TemplatedApp {
   const [first] = tls.certificates
   if (first === undefined) throw new Error('a TLS listener needs a certificate')
   const app = SSLApp({ cert_file_name: first.certFile, key_file_name: first.keyFile })
+  // One certificate answers every name as it is; uWS prints a line for each name that is added.
+  if (tls.certificates.length === 1) return app
   for (const { hosts, certFile, keyFile } of tls.certificates) {
     for (const host of hosts) {
       app.addServerName(host, { cert_file_name: certFile, key_file_name: keyFile })

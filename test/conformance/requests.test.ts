@@ -54,6 +54,7 @@ const refused: { desc: string; bytes: string; status: number }[] = [
   { desc: 'target with an escape cut short', bytes: head('Host: a\r\n', 'GET', '/u/%4'), status: 400 },
   { desc: 'query with a fragment', bytes: head('Host: a\r\n', 'GET', '/u/x?a#b'), status: 400 },
   { desc: 'query with a byte above 0x7e', bytes: head('Host: a\r\n', 'GET', '/u/x?a=\xff'), status: 400 },
+  { desc: 'header value that is not UTF-8', bytes: head('Host: a\r\nX-A: a\xffb\r\n', 'GET'), status: 400 },
   { desc: 'a target beyond its bound', bytes: head('Host: a\r\n', 'GET', `/u/${'a'.repeat(300)}`), status: 414 },
   { desc: 'Expect of something else', bytes: head('Host: a\r\nExpect: 200-maybe\r\nContent-Length: 4\r\n') + 'BODY', status: 417 },
   { desc: 'HTTP/1.0', bytes: 'GET /u/x HTTP/1.0\r\nHost: a\r\n\r\n', status: 505 },

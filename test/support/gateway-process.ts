@@ -26,7 +26,8 @@ export class GatewayProcess {
     this.#readLines(this.process.stdout!, line => {
       const found = /^penstock listens on (.*) \(/.exec(line)
       if (found !== null) this.urls = found[1]!.split(', ')
-      else this.accessLog.push(JSON.parse(line) as LogLine)
+      // uWS prints two lines of its own for each server name of a listener with several certificates.
+      else if (!/^(finding |Browsed to)/.test(line)) this.accessLog.push(JSON.parse(line) as LogLine)
     })
     this.#readLines(this.process.stderr!, line => { this.log.push(line.startsWith('{') ? JSON.parse(line) as LogLine : { text: line }) })
     this.process.on('exit', () => this.#wake())
