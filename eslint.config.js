@@ -13,4 +13,6 @@ export default tseslint.config(
       'prefer-const': 'error',
     },
   },
+  // A bench talks to a terminal.
+  { files: ['bench/**'], rules: { 'no-console': 'off' } },
 )

@@ -23,8 +23,7 @@ export class Listener {
   #socket: us_listen_socket | null = null
 
   constructor(tls: ListenerTls | null, handler: RequestHandler) {
-    this.#app = tls === null ? App() : createTlsApp(tls, handler)
-    this.#app.any('/*', handler)
+    this.#app = tls === null ? App().any('/*', handler) : createTlsApp(tls, handler)
   }
 
   /** Rejects when the address can't be had. */
@@ -57,7 +56,7 @@ export class Listener {
 function createTlsApp(tls: ListenerTls, handler: RequestHandler): TemplatedApp {
   const [first] = tls.certificates
   if (first === undefined) throw new Error('a TLS listener needs a certificate')
-  const app = SSLApp({ cert_file_name: first.certFile, key_file_name: first.keyFile })
+  const app = SSLApp({ cert_file_name: first.certFile, key_file_name: first.keyFile }).any('/*', handler)
   // One certificate answers every name as it is; uWS prints a line for each name that is added.
   if (tls.certificates.length === 1) return app
   for (const { hosts, certFile, keyFile } of tls.certificates) {
@@ -67,6 +66,5 @@ function createTlsApp(tls: ListenerTls, handler: RequestHandler): TemplatedApp {
       app.domain(host).any('/*', handler)
     }
   }
-  // `domain` leaves the name selected for what is registered next; '' is the App's own.
-  return app.domain('')
+  return app
 }
