@@ -51,7 +51,7 @@ export const haproxy: StartSubject = ({ folder, port, backendPort }) => {
   const file = join(folder, `haproxy-${port}.cfg`)
   writeFileSync(file, `global
   nbthread 1
-  maxconn 20000
+  maxconn 2000
 defaults
   mode http
   timeout connect 1s
