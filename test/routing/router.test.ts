@@ -48,7 +48,7 @@ for (const { desc, routes, request, want } of table) {
 
 t.test('agrees with a plain search through all routes, and ties are what findConflicts finds', async t => {
   const random = new Random(42)
-  const segments = ['a', 'b', '{x}', 'c', '{y}']
+  const segments = ['a', 'b', '{x}']
   let ties = 0
   for (let round = 0; round < 3000; round++) {
     const routes = Array.from({ length: 1 + random.below(5) }, (_, i) => {
@@ -65,7 +65,7 @@ t.test('agrees with a plain search through all routes, and ties are what findCon
     for (let i = 0; i < 10; i++) {
       const request = {
         method: random.pick(['GET', 'PUT']), host: random.pick(['h.d', 'i.d', 'z']),
-        path: `/${Array.from({ length: 1 + random.below(4) }, () => random.pick(['a', 'b', 'c', 'q'])).join('/')}`,
+        path: `/${Array.from({ length: 1 + random.below(4) }, () => random.pick(['a', 'b', 'q'])).join('/')}`,
         headers: { 'x-a': random.pick(['1', '2']) },
       }
       const best = bestByPlainSearch(routes, request)
