@@ -50,7 +50,7 @@ t.test('agrees with a plain search through all routes, and ties are what findCon
   const random = new Random(42)
   const segments = ['a', 'b', '{x}']
   let ties = 0
-  for (let round = 0; round < 3000; round++) {
+  for (let round = 0; round < 6000; round++) {
     const routes = Array.from({ length: 1 + random.below(5) }, (_, i) => {
       const parts = Array.from({ length: 1 + random.below(3) }, (_, at) => random.pick(segments).replace(/\{.\}/, `{p${at}}`))
       if (random.chance(0.2)) parts.push('{r+}')
