@@ -1,13 +1,9 @@
 import { Command, type CommanderError } from 'commander'
 import { ConfigError } from '../config/config-error.ts'
-import { check } from './check.ts'
-import { updateDocs } from './docs.ts'
-import { listRoutes } from './routes.ts'
-import { printSchema } from './schema.ts'
 
 const BAD_USAGE = 2
 
-/** The command. Exit code 0; 1 a failure; 2 bad usage or bad configuration. */
+/** The command; each part of it is loaded when it is asked for. Exit code 0; 1 a failure; 2 bad usage or bad configuration. */
 export function createProgram(): Command {
   const program = new Command('penstock')
     .description('A self-hosted API gateway.')
@@ -18,27 +14,26 @@ export function createProgram(): Command {
     .option('--config <file>', 'the configuration document', 'config/penstock.yaml')
     .option('--watch', 'reloads when the document or a file that it names changes', false)
     .action((options: { config: string; watch: boolean }) => guarded(async () => {
-      // Loaded here: checking a document needs no native code.
       const { startGateway } = await import('../control/start.ts')
       return startGateway({ configFile: options.config, watch: options.watch })
     }))
   program.command('check')
     .description('Tells all errors of a document, or what it would serve.')
     .argument('<file>')
-    .action((file: string) => guarded(async () => check(file)))
+    .action((file: string) => guarded(async () => (await import('./check.ts')).check(file)))
   program.command('routes')
     .description('Prints the table of routes.')
     .argument('<file>')
     .option('--json', 'as JSON', false)
-    .action((file: string, options: { json: boolean }) => guarded(async () => listRoutes(file, options.json)))
+    .action((file: string, options: { json: boolean }) => guarded(async () => (await import('./routes.ts')).listRoutes(file, options.json)))
   program.command('schema')
     .description('Prints the JSON Schema of the document.')
-    .action(() => guarded(async () => printSchema()))
+    .action(() => guarded(async () => (await import('./schema.ts')).printSchema()))
   program.command('docs', { hidden: true })
     .description('Brings the generated parts of a page up to date, or checks that they are.')
     .argument('<file>')
     .option('--check', 'changes nothing; 1 when the page is behind', false)
-    .action((file: string, options: { check: boolean }) => guarded(async () => updateDocs(file, options.check)))
+    .action((file: string, options: { check: boolean }) => guarded(async () => (await import('./docs.ts')).updateDocs(file, options.check)))
   return program
 }
 

@@ -1,7 +1,3 @@
-import { monotonicClock } from '../base/clock.ts'
-import { TimerWheel } from '../base/timer-wheel.ts'
-import type { Snapshot } from '../config/snapshot.ts'
-import { compile } from '../gateway/compile.ts'
 import type { FromWorker, SnapshotParts } from '../protocol/messages.ts'
 import type { Supervisor } from './supervisor.ts'
 
@@ -9,16 +5,6 @@ import type { Supervisor } from './supervisor.ts'
 const ACKNOWLEDGE_MS = 60_000
 
 type Waiting = { readonly version: string; readonly answer: 'prepared' | 'committed'; readonly workers: Set<number>; problems: string[]; done(): void }
-
-/** Compiles without serving it: what a worker would refuse is found before one is asked. Throws the reason. */
-export async function dryRun(snapshot: Snapshot): Promise<void> {
-  const { routes, ...document } = snapshot.document
-  const wheel = new TimerWheel(monotonicClock)
-  await compile(
-    { version: snapshot.version, document, files: snapshot.files, routeLists: () => [routes] },
-    { wheel, previous: null, pause: async () => {} },
-  )
-}
 
 /**
  * Brings a version to all workers, or to none: each prepares it, and only when all have is it committed. A worker that

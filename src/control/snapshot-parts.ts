@@ -7,8 +7,8 @@ import { addressOf } from './ports.ts'
 /** Routes in one piece: parsed and compiled in about a millisecond. */
 const ROUTES_PER_PIECE = 100
 
-/** A snapshot as it travels to the workers. `ports`: the port that was found for each listener's address. */
-export function toParts(snapshot: Snapshot, ports: ReadonlyMap<string, number>): SnapshotParts {
+/** A snapshot as it travels to the workers; ports as the document has them. */
+export function toParts(snapshot: Snapshot): SnapshotParts {
   const { routes, ...document } = snapshot.document
   const pieces = [Buffer.from(JSON.stringify({ document, files: snapshot.files }))]
   for (let at = 0; at < routes.length; at += ROUTES_PER_PIECE) {
@@ -24,11 +24,16 @@ export function toParts(snapshot: Snapshot, ports: ReadonlyMap<string, number>):
     version: snapshot.version,
     bytes,
     ends,
-    listeners: snapshot.document.listeners.map(listener => listenerPart(listener, snapshot, ports)),
+    listeners: snapshot.document.listeners.map(listener => listenerPart(listener, snapshot)),
   }
 }
 
-function listenerPart(listener: ListenerConfig, snapshot: Snapshot, ports: ReadonlyMap<string, number>): ListenerPart {
+/** With the port that was found for each listener's address. */
+export function withPorts(parts: SnapshotParts, ports: ReadonlyMap<string, number>): SnapshotParts {
+  return { ...parts, listeners: parts.listeners.map(listener => ({ ...listener, port: ports.get(listener.address) ?? listener.port })) }
+}
+
+function listenerPart(listener: ListenerConfig, snapshot: Snapshot): ListenerPart {
   const { host, port } = addressOf(listener.address)
   const tls = listener.tls === undefined ? null : {
     certificates: listener.tls.certificates.map(({ hosts, cert, key }) => ({ hosts, certFile: cert, keyFile: key })),
@@ -38,5 +43,5 @@ function listenerPart(listener: ListenerConfig, snapshot: Snapshot, ports: Reado
   for (const { certFile, keyFile } of tls?.certificates ?? []) {
     hash.update(snapshot.files[certFile] ?? '').update(snapshot.files[keyFile] ?? '')
   }
-  return { key: hash.digest('base64url'), host, port: ports.get(listener.address) ?? port, tls }
+  return { key: hash.digest('base64url'), address: listener.address, host, port, tls }
 }

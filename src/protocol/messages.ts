@@ -40,6 +40,8 @@ export type SnapshotParts = {
 export type ListenerPart = {
   /** Same key, same listener: it lives on over a reload. Changes with the content of its certificates. */
   readonly key: string
+  /** As the document has it. */
+  readonly address: string
   readonly host: string
   readonly port: number
   readonly tls: ListenerTlsPart | null
