@@ -7,5 +7,13 @@ declare module 'autocannon' {
     timeouts: number
     non2xx: number
   }
-  export default function autocannon(options: { url: string; connections: number; duration: number }): Promise<Result>
+  type Options = {
+    url: string
+    connections: number
+    /** Seconds; or `amount` of requests. */
+    duration?: number
+    amount?: number
+    requests?: readonly { method?: string; path: string; body?: string }[]
+  }
+  export default function autocannon(options: Options): Promise<Result>
 }

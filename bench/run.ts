@@ -1,86 +1,67 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, release, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, release } from 'node:os'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { closedLoop, type LoadResult } from './measure/closed-loop.ts'
-import { cpuMicroseconds, residentBytes } from './measure/cpu.ts'
-import { freePort, startProcess, stopAll, untilListening } from './subjects/processes.ts'
-import { scenarios, type Scenario } from './scenarios.ts'
+import { parseArgs } from 'node:util'
+import { page } from './report/page.ts'
+import { printResult } from './report/terminal.ts'
+import type { Effort, ScenarioResult } from './scenario.ts'
+import { scenarios } from './scenarios/all.ts'
+import { PINS, pinSelf, stopAll } from './subjects/processes.ts'
 
-/**
- * How much CPU does the gateway need for a request, beside its peers? One core for what is measured, one for backend
- * and load. Subjects take turns (A B A B …) in one run; medians of the rounds, and the median of the ratios round by
- * round with its least and greatest.
- */
-const ROUNDS = 5
-const SECONDS = 2
+const USAGE = `npm run bench -- [--scenario NAME]… [--quick] [--output FOLDER]
 
-type Sample = LoadResult & { cpuPerRequest: number; residentMiB: number }
+  --scenario NAME   only this one, in under a minute; may be given again
+  --list            the scenarios
+  --quick           whether it works, not what it measures
+  --output FOLDER   where results.json and results.html go; all scenarios: bench/results,
+                    else bench/results/local`
+const RESULTS = fileURLToPath(new URL('../../bench/results/', import.meta.url))
 
-async function runScenario(scenario: Scenario): Promise<object> {
-  const folder = mkdtempSync(join(tmpdir(), 'penstock-bench-'))
-  const backendPort = await freePort()
-  startProcess(1, process.execPath, [fileURLToPath(new URL('./subjects/backend.js', import.meta.url)), String(backendPort)])
-  await untilListening(backendPort)
-  const subjects: { name: string; port: number; pid: number; samples: Sample[] }[] = []
-  for (const [name, start] of Object.entries(scenario.subjects)) {
-    const port = await freePort()
-    const child = start({ folder, port, backendPort })
-    if (child === null) {
-      console.log(`${name}: not installed`)
-      continue
-    }
-    await untilListening(port)
-    subjects.push({ name, port, pid: child.pid!, samples: [] })
-  }
-  for (let round = 0; round <= ROUNDS; round++) {
-    for (const subject of subjects) {
-      const before = cpuMicroseconds(subject.pid)
-      const load = await closedLoop(`http://127.0.0.1:${subject.port}${scenario.path}`, scenario.connections, SECONDS)
-      const cpuPerRequest = (cpuMicroseconds(subject.pid) - before) / load.requests
-      // The first round warms up.
-      if (round > 0) subject.samples.push({ ...load, cpuPerRequest, residentMiB: residentBytes(subject.pid) / 1_048_576 })
-    }
-  }
-  stopAll()
-  rmSync(folder, { recursive: true, force: true })
-
-  const [first, second] = subjects
-  const ratios = second === undefined ? [] : first!.samples.map((sample, i) => sample.cpuPerRequest / second.samples[i]!.cpuPerRequest)
-  const rows = subjects.map(({ name, samples }) => ({
-    subject: name,
-    'CPU µs/request': round(median(samples.map(sample => sample.cpuPerRequest))),
-    'requests/s': Math.round(median(samples.map(sample => sample.requestsPerSecond))),
-    'p50 ms': median(samples.map(sample => sample.p50Ms)),
-    'p99 ms': median(samples.map(sample => sample.p99Ms)),
-    'RSS MiB': Math.round(median(samples.map(sample => sample.residentMiB))),
-    failures: samples.reduce((sum, sample) => sum + sample.failures, 0),
-  }))
-  console.log(`\n${scenario.name}: ${scenario.question}`)
-  console.table(rows)
-  const summary = ratios.length === 0 ? null : { of: `${first!.name} / ${second!.name}`, median: round(median(ratios)), least: round(Math.min(...ratios)), greatest: round(Math.max(...ratios)), target: scenario.atMost }
-  if (summary !== null) {
-    console.log(`${summary.of}: ${summary.median} (${summary.least}–${summary.greatest}), target at most ${summary.target}: ${summary.median <= scenario.atMost ? 'met' : 'missed'}`)
-  }
-  return { name: scenario.name, question: scenario.question, rows, ratio: summary }
+function refuse(problem: string): never {
+  console.error(`${problem}\n\n${USAGE}`)
+  process.exit(2)
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
-const round = (value: number): number => Math.round(value * 100) / 100
+function parse(): { scenario: string[]; list: boolean; quick: boolean; output: string | undefined; help: boolean } {
+  try {
+    const { values } = parseArgs({ options: {
+      scenario: { type: 'string', multiple: true }, list: { type: 'boolean' }, quick: { type: 'boolean' }, output: { type: 'string' }, help: { type: 'boolean' },
+    } })
+    return { scenario: values.scenario ?? [], list: values.list ?? false, quick: values.quick ?? false, output: values.output, help: values.help ?? false }
+  } catch (error) {
+    return refuse((error as Error).message)
+  }
+}
+
+const options = parse()
+if (options.help || options.list) {
+  console.log(options.help ? USAGE : scenarios.map(scenario => `${scenario.name.padEnd(16)} ${scenario.question}`).join('\n'))
+  process.exit(0)
+}
+const unknown = options.scenario.find(name => !scenarios.some(scenario => scenario.name === name))
+if (unknown !== undefined) refuse(`no scenario '${unknown}'; there are: ${scenarios.map(scenario => scenario.name).join(', ')}`)
 
 process.on('exit', stopAll)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+pinSelf()
 
-const wanted = process.argv.indexOf('--scenario') < 0 ? null : process.argv[process.argv.indexOf('--scenario') + 1]
-const chosen = scenarios.filter(scenario => wanted === null || scenario.name === wanted)
-if (chosen.length === 0) {
-  console.error(`no scenario '${wanted}'; there are: ${scenarios.map(scenario => scenario.name).join(', ')}`)
-  process.exit(2)
+const effort: Effort = options.quick ? { rounds: 1, seconds: 0.3, isQuick: true } : { rounds: 5, seconds: 1.5, isQuick: false }
+const isAll = options.scenario.length === 0
+const machine = {
+  cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, cpus: PINS ? 'subject on core 0, backend and load on core 1' : 'not bound to cores',
+  node: process.version, kernel: release(), rounds: effort.rounds, seconds: effort.seconds, date: new Date().toISOString().slice(0, 10),
 }
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, kernel: release(), seconds: SECONDS, rounds: ROUNDS }
 console.log(machine)
-const results = []
-for (const scenario of chosen) results.push(await runScenario(scenario))
-const target = fileURLToPath(new URL('../../bench/results/', import.meta.url))
-mkdirSync(target, { recursive: true })
-writeFileSync(join(target, wanted === null ? 'latest.json' : `${wanted}.json`), `${JSON.stringify({ machine, results }, null, 2)}\n`)
+const results: ScenarioResult[] = []
+for (const { name, question, run } of scenarios) {
+  if (!isAll && !options.scenario.includes(name)) continue
+  const result = { name, question, ...await run(effort) }
+  printResult(result)
+  results.push(result)
+}
+const folder = options.output === undefined ? join(RESULTS, isAll && !options.quick ? '' : 'local') : resolve(options.output)
+mkdirSync(folder, { recursive: true })
+writeFileSync(join(folder, 'results.json'), `${JSON.stringify({ machine, results }, null, 2)}\n`)
+writeFileSync(join(folder, 'results.html'), page(machine, results))
+console.log(`\n${join(folder, 'results.json')}\n${join(folder, 'results.html')}`)

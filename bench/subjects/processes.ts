@@ -2,27 +2,36 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { connect, createServer } from 'node:net'
 
-const started: ChildProcess[] = []
+const started = new Set<ChildProcess>()
 
-function canPin(): boolean {
-  try {
-    execFileSync('taskset', ['-V'], { stdio: 'ignore' })
-    return availableParallelism() >= 2
-  } catch {
-    return false
-  }
+/** Whether programs can be bound to a core each. */
+export const PINS = isInstalled('taskset') && availableParallelism() >= 2
+
+/** Binds this process to the core of the load. */
+export function pinSelf(): void {
+  if (PINS) execFileSync('taskset', ['-acp', '1', String(process.pid)], { stdio: 'ignore' })
 }
-const PINS = canPin()
 
-/** Starts a program on one core: 0 for what is measured, 1 for what loads it. Ended by `stopAll`. */
-export function startProcess(core: 0 | 1, command: string, args: readonly string[]): ChildProcess {
-  const child = PINS ? spawn('taskset', ['-c', String(core), command, ...args], { stdio: 'ignore' }) : spawn(command, args, { stdio: 'ignore' })
-  started.push(child)
+/** Starts a program on one core: 0 for what is measured, 1 for what loads it. Ended by `stop` or `stopAll`. */
+export function startProcess(core: 0 | 1, command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
+  const [file, ...rest] = PINS ? ['taskset', '-c', String(core), command, ...args] : [command, ...args]
+  const child = spawn(file!, rest, { stdio: 'ignore', env: { ...process.env, ...environment } })
+  started.add(child)
+  child.on('exit', () => started.delete(child))
   return child
 }
 
+/** Resolves when the program has ended. */
+export function stop(child: ChildProcess): Promise<void> {
+  return new Promise(resolve => {
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    child.on('exit', () => resolve())
+    child.kill('SIGTERM')
+  })
+}
+
 export function stopAll(): void {
-  for (const child of started.splice(0)) child.kill('SIGTERM')
+  for (const child of started) child.kill('SIGTERM')
 }
 
 export function isInstalled(command: string): boolean {
@@ -44,14 +53,14 @@ export function freePort(): Promise<number> {
   })
 }
 
-export async function untilListening(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
+export async function untilListening(port: number, everyMs = 50): Promise<void> {
+  for (let waitedMs = 0; waitedMs < 20_000; waitedMs += everyMs) {
     const isUp = await new Promise<boolean>(resolve => {
       const socket = connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) })
       socket.on('error', () => resolve(false))
     })
     if (isUp) return
-    await new Promise(resolve => setTimeout(resolve, 50))
+    await new Promise(resolve => setTimeout(resolve, everyMs))
   }
   throw new Error(`nothing listens on port ${port}`)
 }

@@ -1,30 +1,10 @@
-import type { ChildProcess } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isInstalled, startProcess } from './processes.ts'
+import type { StartSubject } from './subject.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
-
-export type SubjectOptions = { folder: string; port: number; backendPort: number }
-/** null: not installed here. */
-export type StartSubject = (options: SubjectOptions) => ChildProcess | null
-
-export function gateway(extra: { upstream?: object; accessLog?: object; routes?: object[] } = {}): StartSubject {
-  return ({ folder, port, backendPort }) => {
-    const file = join(folder, `gateway-${port}.json`)
-    writeFileSync(file, JSON.stringify({
-      listeners: [{ address: `127.0.0.1:${port}` }],
-      workers: 1,
-      accessLog: extra.accessLog ?? null,
-      upstreams: { backend: { endpoints: [`http://127.0.0.1:${backendPort}`], ...extra.upstream } },
-      routes: [{ id: 'b', match: { path: '/b/{rest+}' }, upstream: 'backend' }, ...extra.routes ?? []],
-    }))
-    return startProcess(0, process.execPath, [here('../../src/main.js'), 'start', '--config', file])
-  }
-}
-
-export const uwsAlone: StartSubject = ({ port }) => startProcess(0, process.execPath, [here('./backend.js'), String(port)])
 
 /** With the headers that the gateway adds as well, since that is a part of its work. */
 export const nginx: StartSubject = ({ folder, port, backendPort }) => {
@@ -67,3 +47,25 @@ backend b
 `)
   return startProcess(0, 'haproxy', ['-f', file])
 }
+
+/** Adds X-Forwarded-* and Via by itself. */
+export const caddy: StartSubject = ({ folder, port, backendPort }) => {
+  if (!isInstalled('caddy')) return null
+  const file = join(folder, `Caddyfile-${port}`)
+  writeFileSync(file, `{
+  admin off
+  auto_https off
+}
+http://127.0.0.1:${port} {
+  reverse_proxy 127.0.0.1:${backendPort}
+}
+`)
+  return startProcess(0, 'caddy', ['run', '--adapter', 'caddyfile', '--config', file], { HOME: folder, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder })
+}
+
+/** What a Node.js user would take instead. */
+export const fastifyHttpProxy: StartSubject = ({ port, backendPort }) =>
+  startProcess(0, process.execPath, [here('./fastify-http-proxy.js'), String(port), String(backendPort)])
+
+/** The native HTTP stack without a gateway: what an answer costs at the least. */
+export const uwsAlone: StartSubject = ({ port }) => startProcess(0, process.execPath, [here('./backend.js'), String(port)])
