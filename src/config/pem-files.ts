@@ -62,7 +62,8 @@ export class PemFiles {
       return this.files[file] ??= readFileSync(file, 'utf8')
     } catch (cause) {
       // The code only: the system's message repeats the name, which may hold a variable.
-      this.#list.add(path, `${this.#list.quote(path, name)} can't be read: ${(cause as NodeJS.ErrnoException).code ?? 'unknown'}`)
+      const code = (cause as NodeJS.ErrnoException).code ?? 'unknown'
+      this.#list.add(path, `${this.#list.quote(path, name)} can't be read: ${code === 'ENOENT' ? 'there is no such file' : code}`)
       return null
     }
   }

@@ -1,7 +1,8 @@
 import type { HttpResponse } from 'uWebSockets.js'
 import type { BodySink, BodySource } from '../http/message.ts'
+import { BodyBacklog } from './body-backlog.ts'
 
-/** Kept while nobody takes the body yet; then the client is paused. One more read of uWS (512 KB) may still come. */
+/** Kept while nobody takes the body yet; then the client is paused. */
 const MAX_EARLY_BYTES = 131_072
 
 export interface BodyEvents {
@@ -11,20 +12,23 @@ export interface BodyEvents {
   onComplete(): void
   /** Bytes were dropped that nobody wants; `byteCount` of them so far. */
   onDiscarded(byteCount: number): void
+  /** What could not be kept is lost, and the exchange with it. */
+  onFault(cause: unknown): void
 }
 
 /**
  * The body of a request on its way in. Counts against `maxBytes` whether or not a length was announced; uWS checks an
- * announced one. A piece is copied once, since uWS takes its memory back.
+ * announced one. uWS takes the memory of a piece back: what can't go on at once is copied.
  */
 export class RequestBody implements BodySource {
   readonly contentLength: number | null
   readonly #response: HttpResponse
   readonly #maxBytes: number
   readonly #events: BodyEvents
+  readonly #backlog = new BodyBacklog()
   #sink: BodySink | null = null
-  #early: Buffer[] = []
-  #earlyBytes = 0
+  /** The sink takes more; while it does not, all that comes waits in the backlog. */
+  #wantsMore = false
   #isPaused = false
   #isDiscarded = false
   #discardedBytes = 0
@@ -44,40 +48,58 @@ export class RequestBody implements BodySource {
   start(sink: BodySink): void {
     if (this.#isDiscarded) return
     this.#sink = sink
-    let wantsMore = true
-    for (const chunk of this.#early) wantsMore = sink.write(chunk)
-    this.#early = []
-    this.#earlyBytes = 0
-    if (this.isComplete) sink.end()
-    else if (wantsMore) this.resume()
-    else this.#pause()
+    this.resume()
   }
 
   resume(): void {
-    if (!this.#isPaused) return
-    this.#isPaused = false
-    this.#response.resume()
+    this.#wantsMore = true
+    try {
+      while (this.#wantsMore && this.#sink !== null) {
+        const piece = this.#backlog.shift()
+        if (piece === null) break
+        this.#wantsMore = this.#sink.write(piece)
+      }
+    } catch (cause) {
+      this.#events.onFault(cause)
+      return
+    }
+    if (!this.#backlog.isEmpty) return
+    if (this.isComplete) this.#end()
+    else if (this.#wantsMore) this.#unpause()
   }
 
   discard(): void {
     this.#isDiscarded = true
     this.#sink = null
-    this.#early = []
-    this.resume()
+    this.#backlog.clear()
+    this.#unpause()
   }
 
   /** After the exchange: uWS has taken `response` back, so nothing is called on it any more. */
   detach(): void {
     this.#isDiscarded = true
     this.#sink = null
-    this.#early = []
+    this.#backlog.clear()
     this.#isPaused = false
+  }
+
+  #end(): void {
+    const sink = this.#sink
+    // Told once, though a sink that is slow to its end asks for more.
+    this.#sink = null
+    sink?.end()
   }
 
   #pause(): void {
     if (this.#isPaused || this.isComplete) return
     this.#isPaused = true
     this.#response.pause()
+  }
+
+  #unpause(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.#response.resume()
   }
 
   #onData(chunk: ArrayBuffer, isLast: boolean): void {
@@ -91,20 +113,24 @@ export class RequestBody implements BodySource {
       this.#discardedBytes += chunk.byteLength
       this.#events.onDiscarded(this.#discardedBytes)
     } else {
-      // Copied: uWS takes the memory of `chunk` back.
-      if (chunk.byteLength > 0) this.#take(Buffer.from(new Uint8Array(chunk)))
-      if (isLast) this.#sink?.end()
+      if (chunk.byteLength > 0) this.#take(new Uint8Array(chunk))
+      if (isLast && this.#backlog.isEmpty) this.#end()
     }
     if (isLast) this.#events.onComplete()
   }
 
-  #take(copy: Buffer): void {
-    if (this.#sink !== null) {
-      if (!this.#sink.write(copy)) this.#pause()
+  #take(piece: Uint8Array): void {
+    if (this.#sink !== null && this.#wantsMore) {
+      this.#wantsMore = this.#sink.write(piece)
+      if (!this.#wantsMore) this.#pause()
       return
     }
-    this.#early.push(copy)
-    this.#earlyBytes += copy.length
-    if (this.#earlyBytes > MAX_EARLY_BYTES) this.#pause()
+    try {
+      this.#backlog.push(piece)
+    } catch (cause) {
+      this.#events.onFault(cause)
+      return
+    }
+    if (this.#sink !== null || this.#backlog.byteCount > MAX_EARLY_BYTES) this.#pause()
   }
 }

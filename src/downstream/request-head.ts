@@ -24,8 +24,12 @@ let codingValue = ''
 let connection: string | null = null
 let expect: string | null = null
 let hasForwarding = false
+let hasInvalidValue = false
 
 function collect(name: string, value: string): void {
+  // uWS decodes as UTF-8: what is not UTF-8 has become U+FFFD, and can't be passed on as it was sent. DEL is the one
+  // control byte that it lets through (RFC 9110 section 5.5).
+  if (value.includes('\ufffd') || value.includes('\x7f')) hasInvalidValue = true
   switch (name.length) {
     case 2: if (name === 'te') return; break
     case 3: if (name === 'via') hasForwarding = true; break
@@ -66,9 +70,10 @@ export function readRequestHead(request: HttpRequest, bounds: HeadBounds): Reque
   headers = new Headers()
   hostCount = lengthCount = codingCount = 0
   connection = expect = null
-  hasForwarding = false
+  hasForwarding = hasInvalidValue = false
   request.forEach(collect)
 
+  if (hasInvalidValue) return refuse('header value is not UTF-8 or has a DEL')
   const method = request.getCaseSensitiveMethod()
   if (!KNOWN_METHODS.has(method) && (!IS_METHOD.test(method) || KNOWN_METHODS.has(method.toUpperCase()))) {
     return refuse('invalid method')
@@ -98,9 +103,6 @@ export function readRequestHead(request: HttpRequest, bounds: HeadBounds): Reque
   }
   if (expect !== null && (expect as string).toLowerCase() !== '100-continue') return new Failure('GW_EXPECTATION_FAILED')
   if (connection !== null) dropNominated(connection)
-  // uWS decodes as UTF-8: what is not UTF-8 has become U+FFFD, and can't be passed on as it was sent.
-  const lines = headers.lines
-  for (let i = 1; i < lines.length; i += 2) if (lines[i]!.includes('\ufffd')) return refuse('header value is not UTF-8')
   return { method, path, query, host, headers, contentLength, isChunked: codingCount !== 0, hasForwarding }
 }
 

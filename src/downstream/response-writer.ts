@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import type { HttpResponse } from 'uWebSockets.js'
+import { BLOCK_BYTES, giveBlock, takeBlock } from '../base/blocks.ts'
 import type { ResponseHead } from '../http/message.ts'
 
 /** Status lines made once. */
@@ -26,6 +27,8 @@ export class ResponseWriter {
   #total = 0
   /** What is left of a piece that the client did not take at once, in `sized` mode. */
   #rest: Buffer = EMPTY
+  /** The memory of `#rest`, when it is a block. */
+  #block: Buffer | null = null
   #isBlocked = false
   #isEndPending = false
   #hasWritableHandler = false
@@ -115,7 +118,7 @@ export class ResponseWriter {
   #writeSized(chunk: Buffer): boolean {
     this.byteCount += chunk.length
     if (this.#isBlocked) {
-      this.#rest = Buffer.concat([this.#rest, chunk])
+      this.#keep(chunk)
       return false
     }
     const response = this.#response
@@ -123,13 +126,22 @@ export class ResponseWriter {
     const [isWritten, isDone] = response.tryEnd(chunk, this.#total)
     if (isDone) this.isDone = true
     else if (!isWritten) {
-      const rest = chunk.subarray(response.getWriteOffset() - before)
-      // Copied: the caller's buffer is used again for the next read.
-      this.#rest = Buffer.concat([this.#rest, rest])
-      this.#block()
+      this.#keep(chunk.subarray(response.getWriteOffset() - before))
+      this.#wait()
       return false
     }
     return true
+  }
+
+  /** Copied: the caller's buffer is used again for the next read. */
+  #keep(rest: Buffer): void {
+    if (this.#rest.length > 0 || rest.length > BLOCK_BYTES) {
+      this.#rest = Buffer.concat([this.#rest, rest])
+      return
+    }
+    this.#block = takeBlock()
+    rest.copy(this.#block)
+    this.#rest = this.#block.subarray(0, rest.length)
   }
 
   #writeSlices(chunk: Buffer): boolean {
@@ -145,7 +157,7 @@ export class ResponseWriter {
     this.byteCount += chunk.length
     // uWS keeps what the client does not take: never more than one read, since the upstream is paused now.
     if (this.#response.write(chunk)) return !this.#isBlocked
-    this.#block()
+    this.#wait()
     return false
   }
 
@@ -160,7 +172,7 @@ export class ResponseWriter {
     this.#response.cork(() => { this.#response.end() })
   }
 
-  #block(): void {
+  #wait(): void {
     this.#isBlocked = true
     if (this.#hasWritableHandler) return
     this.#hasWritableHandler = true
@@ -181,6 +193,8 @@ export class ResponseWriter {
       })
       if (!isWritten && !this.isDone) return false
       this.#rest = EMPTY
+      if (this.#block !== null) giveBlock(this.#block)
+      this.#block = null
     }
     this.#isBlocked = false
     if (this.#isEndPending) this.#endChunked()

@@ -259,12 +259,16 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
     this.#write(head, body, true, closesConnection(failure))
   }
 
-  /** A head that could not be read: what is known of it goes into the log. */
+  /**
+   * A head that could not be read. Answered in the next loop turn: uWS goes on with what stands behind it in the same
+   * read, which may be no request at all; while an answer is open it closes the connection instead.
+   */
   #refuse(request: HttpRequest, failure: Failure): void {
     this.requestId = this.#gateway.nextRequestId()
     this.clientIp = this.peer!.address
     this.request = { ...UNREAD, method: request.getCaseSensitiveMethod(), path: request.getUrl().slice(0, 256) }
-    this.#fail(failure)
+    this.#watchAbort()
+    setImmediate(() => this.#fail(failure))
   }
 
   // Events of the request body.

@@ -33,6 +33,8 @@ export class Call extends TimerEntry {
   isOnReused = false
   /** Not on a connection that was used before: that one may be stale too. */
   mustBeFresh = false
+  /** All of the request was given to the socket. */
+  isSent = false
   /** Whether a byte of an answer has come. */
   hasResponse = false
 

@@ -1,5 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { BLOCK_BYTES, giveBlock, takeBlock } from '../base/blocks.ts'
 import { Failure } from '../base/failure.ts'
 import { TimerEntry } from '../base/timer-wheel.ts'
 import type { BodySink } from '../http/message.ts'
@@ -15,6 +16,8 @@ import { type ResponseEvents, ResponseParser } from './response-parser.ts'
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(262_144)
 const CHUNK_END = Buffer.from('\r\n')
+/** A piece of a request body up to this size gets a buffer of its own: a block would be wasted on it. */
+const MAX_SMALL_BYTES = 16_384
 
 /**
  * One connection to an endpoint: connects, writes requests, reads answers, and tells the pool when it is free or gone.
@@ -34,6 +37,8 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   #hintMs = Infinity
   /** Heads of this loop turn, with pipelining: one write for all. */
   #batch = ''
+  /** What of a request body the socket still reads from. */
+  readonly #blocks: Buffer[] = []
   /** Where the pool keeps it; the pool's alone to write. */
   isShared = false
 
@@ -134,6 +139,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   #send(call: Call): void {
     if (this.#isClosed) return
     if (call.body === null) {
+      call.isSent = true
       if (this.#pool.settings.pipelining > 1) {
         if (this.#batch === '') this.#pool.flushLater(this)
         this.#batch += call.head
@@ -163,10 +169,11 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     if (call.body!.contentLength === null) {
       this.#socket.cork()
       this.#socket.write(`${chunk.length.toString(16)}\r\n`)
-      this.#socket.write(chunk)
+      this.#socket.write(this.#copyOf(chunk))
       wantsMore = this.#socket.write(CHUNK_END)
       this.#socket.uncork()
-    } else wantsMore = this.#socket.write(chunk)
+    } else wantsMore = this.#socket.write(this.#copyOf(chunk))
+    this.#giveBlocks()
     if (!wantsMore && call.phase === 'sending') this.#pool.wheel.scheduleIn(call, this.#pool.settings.idleTimeoutMs)
     return wantsMore
   }
@@ -175,12 +182,28 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     const call = this.#calls[0]
     if (this.#isClosed || call === undefined) return
     if (call.body!.contentLength === null) this.#socket.write('0\r\n\r\n')
+    call.isSent = true
     this.#awaitHead(call)
   }
 
+  #copyOf(chunk: Uint8Array): Uint8Array {
+    if (chunk.length <= MAX_SMALL_BYTES || chunk.length > BLOCK_BYTES) return Buffer.from(chunk)
+    const block = takeBlock()
+    this.#blocks.push(block)
+    block.set(chunk)
+    return block.subarray(0, chunk.length)
+  }
+
+  /** The system mostly takes all at once; else the blocks wait for the socket. Those of a broken one are not used again. */
+  #giveBlocks(): void {
+    if (this.#blocks.length === 0 || this.#socket.writableLength > 0) return
+    for (const block of this.#blocks.splice(0)) giveBlock(block)
+  }
+
   #onDrain(): void {
+    this.#giveBlocks()
     const call = this.#calls[0]
-    if (!call?.body || call.body.isComplete) return
+    if (!call?.body || call.isSent) return
     if (call.phase === 'sending') this.#pool.wheel.cancel(call)
     call.body.resume()
   }
@@ -234,13 +257,12 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   onComplete(isKeptAlive: boolean): void {
     const call = this.#calls.shift()
     if (call === undefined) return
-    const isRequestComplete = call.body === null || call.body.isComplete
-    if (!isRequestComplete) call.body.discard()
+    if (!call.isSent) call.body!.discard()
     this.#pool.finish(call)
     if (this.#isClosed) return
     // A client that was slow to the end leaves the socket paused.
     if (this.#isPaused) this.resume()
-    if (!isKeptAlive || !isRequestComplete) this.#close(failureOfReset('closed after an answer'))
+    if (!isKeptAlive || !call.isSent) this.#close(failureOfReset('closed after an answer'))
     else if (this.#calls.length === 0) this.#pool.release(this)
     else this.#pool.makeRoom(this)
   }
@@ -254,7 +276,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     this.#pool.forget(this)
     const calls = this.#calls.splice(0)
     for (const call of calls) {
-      if (call.body !== null && !call.body.isComplete) call.body.discard()
+      if (!call.isSent) call.body?.discard()
       // Nothing of an answer to the others has come: they stood behind one that ended the connection.
       if (call !== first && this.#isOpen) call.isOnReused = true
       this.#pool.fail(call, call === first || !this.#isOpen ? failure : failureOfReset('an answer before it ended the connection'))

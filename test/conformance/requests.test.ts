@@ -55,6 +55,8 @@ const refused: { desc: string; bytes: string; status: number }[] = [
   { desc: 'query with a fragment', bytes: head('Host: a\r\n', 'GET', '/u/x?a#b'), status: 400 },
   { desc: 'query with a byte above 0x7e', bytes: head('Host: a\r\n', 'GET', '/u/x?a=\xff'), status: 400 },
   { desc: 'header value that is not UTF-8', bytes: head('Host: a\r\nX-A: a\xffb\r\n', 'GET'), status: 400 },
+  { desc: 'header value with a DEL', bytes: head('Host: a\r\nX-A: a\x7fb\r\n', 'GET'), status: 400 },
+  { desc: 'Connection that is not UTF-8', bytes: head('Host: a\r\nConnection: keep\xffalive\r\n', 'GET'), status: 400 },
   { desc: 'a target beyond its bound', bytes: head('Host: a\r\n', 'GET', `/u/${'a'.repeat(300)}`), status: 414 },
   { desc: 'Expect of something else', bytes: head('Host: a\r\nExpect: 200-maybe\r\nContent-Length: 4\r\n') + 'BODY', status: 417 },
   { desc: 'HTTP/1.0', bytes: 'GET /u/x HTTP/1.0\r\nHost: a\r\n\r\n', status: 505 },
@@ -74,6 +76,19 @@ for (const { desc, bytes, status } of refused) {
       t.equal(upstream.received.join('').length, before)
     })
   }
+}
+
+for (const [desc, first] of [
+  ['two Content-Length', head('Host: a\r\nContent-Length: 38\r\nContent-Length: 0\r\n')],
+  ['an invalid Host', head('Host: a b\r\n', 'GET')],
+  ['an unknown coding', head('Host: a\r\nTransfer-Encoding: xchunked\r\n') + '0\r\n\r\n'],
+] as const) {
+  t.test(`smuggling: what stands in one segment behind a request refused for ${desc} is never a request`, async t => {
+    const before = upstream.received.join('').length
+    const { isClosed } = await sendRaw(gateway.port, [`${first}GET /u/second HTTP/1.1\r\nHost: a\r\n\r\nGET /u/third HTTP/1.1\r\nHost: a\r\n\r\n`])
+    t.ok(isClosed, 'the connection is closed')
+    t.equal(upstream.received.join('').length, before)
+  })
 }
 
 t.test('a request is understood however it is cut', async t => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,11 +18,11 @@ export class GatewayProcess {
   urls: string[] = []
   #waiters: (() => void)[] = []
 
-  private constructor(config: object, args: readonly string[]) {
+  private constructor(config: object, args: readonly string[], nodeArgs: readonly string[]) {
     this.folder = mkdtempSync(join(tmpdir(), 'penstock-'))
     this.configFile = join(this.folder, 'penstock.json')
     writeFileSync(this.configFile, JSON.stringify(config))
-    this.process = spawn(process.execPath, [MAIN, 'start', '--config', this.configFile, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.process = spawn(process.execPath, [...nodeArgs, MAIN, 'start', '--config', this.configFile, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#readLines(this.process.stdout!, line => {
       const found = /^penstock listens on (.*) \(/.exec(line)
       if (found !== null) this.urls = found[1]!.split(', ')
@@ -33,8 +33,13 @@ export class GatewayProcess {
     this.process.on('exit', () => this.#wake())
   }
 
-  static async start(config: object, ...args: string[]): Promise<GatewayProcess> {
-    const gateway = new GatewayProcess({ listeners: [{ address: '127.0.0.1:0' }], workers: 1, ...config }, args)
+  static start(config: object, ...args: string[]): Promise<GatewayProcess> {
+    return this.startUnder([], config, ...args)
+  }
+
+  /** With options for Node itself, which its worker threads inherit. */
+  static async startUnder(nodeArgs: readonly string[], config: object, ...args: string[]): Promise<GatewayProcess> {
+    const gateway = new GatewayProcess({ listeners: [{ address: '127.0.0.1:0' }], workers: 1, ...config }, args, nodeArgs)
     await gateway.until(() => gateway.urls.length > 0)
     return gateway
   }
@@ -71,6 +76,12 @@ export class GatewayProcess {
       }
       await new Promise<void>(resolve => this.#waiters.push(resolve))
     }
+  }
+
+  /** The most memory that the process has had, in MiB. */
+  get peakMiB(): number {
+    const status = readFileSync(`/proc/${this.process.pid}/status`, 'utf8')
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]) / 1024
   }
 
   async stop(): Promise<number | null> {
