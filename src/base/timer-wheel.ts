@@ -11,6 +11,10 @@ export abstract class TimerEntry {
   next: TimerEntry | null = null
   /** On the wheel's clock, in milliseconds. */
   deadlineMs = 0
+  get isArmed(): boolean {
+    return this.next !== null
+  }
+
   /** Called once per arming, late by at most a tick and a loop turn. */
   abstract onTimeout(): void
 }

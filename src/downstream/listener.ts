@@ -1,4 +1,5 @@
 import { App, type HttpRequest, type HttpResponse, SSLApp, type TemplatedApp, us_listen_socket_close, type us_listen_socket } from 'uWebSockets.js'
+import { RemoteAddresses } from './remote-addresses.ts'
 
 export type ListenerTls = {
   /** The first answers clients that send no server name. */
@@ -12,7 +13,7 @@ export type ListenerOptions = {
 }
 
 /** Gets each request while it is readable: what of `request` is needed is read before it returns. */
-export type RequestHandler = (response: HttpResponse, request: HttpRequest) => void
+export type RequestHandler = (response: HttpResponse, request: HttpRequest, remotes: RemoteAddresses) => void
 
 /**
  * One address on which this thread accepts. Threads listen side by side on the same port (SO_REUSEPORT); the kernel
@@ -23,7 +24,10 @@ export class Listener {
   #socket: us_listen_socket | null = null
 
   constructor(tls: ListenerTls | null, handler: RequestHandler) {
-    this.#app = tls === null ? App().any('/*', handler) : createTlsApp(tls, handler)
+    const remotes = new RemoteAddresses()
+    const onRequest: UwsHandler = (response, request) => handler(response, request, remotes)
+    this.#app = tls === null ? App().any('/*', onRequest) : createTlsApp(tls, onRequest)
+    this.#app.filter((response, change) => remotes.onConnection(response, change))
   }
 
   /** Rejects when the address can't be had. */
@@ -53,7 +57,9 @@ export class Listener {
   }
 }
 
-function createTlsApp(tls: ListenerTls, handler: RequestHandler): TemplatedApp {
+type UwsHandler = (response: HttpResponse, request: HttpRequest) => void
+
+function createTlsApp(tls: ListenerTls, handler: UwsHandler): TemplatedApp {
   const [first] = tls.certificates
   if (first === undefined) throw new Error('a TLS listener needs a certificate')
   const app = SSLApp({ cert_file_name: first.certFile, key_file_name: first.keyFile }).any('/*', handler)

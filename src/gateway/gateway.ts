@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import type { TimerWheel } from '../base/timer-wheel.ts'
+import type { RemoteAddresses } from '../downstream/remote-addresses.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
 import { Exchange, type ExchangeHost } from './handle.ts'
 import type { Runtime } from './runtime.ts'
@@ -28,10 +29,10 @@ export class Gateway implements ExchangeHost {
   }
 
   /** Takes a request off a listener. `request` is gone when it returns. */
-  accept(response: HttpResponse, request: HttpRequest, isTls: boolean): void {
+  accept(response: HttpResponse, request: HttpRequest, remotes: RemoteAddresses, isTls: boolean): void {
     const exchange = new Exchange(this, response, isTls)
     try {
-      exchange.handle(request)
+      exchange.handle(request, remotes)
     } catch (cause) {
       // A fault that one request can trigger must not take the worker, or a client could stop them all.
       exchange.onFault(cause)

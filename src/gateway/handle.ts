@@ -2,6 +2,7 @@ import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { nowMs } from '../base/clock.ts'
 import { Failure } from '../base/failure.ts'
 import { TimerEntry, type TimerWheel } from '../base/timer-wheel.ts'
+import type { RemoteAddresses } from '../downstream/remote-addresses.ts'
 import { RequestBody } from '../downstream/request-body.ts'
 import { readRequestHead } from '../downstream/request-head.ts'
 import { ResponseWriter } from '../downstream/response-writer.ts'
@@ -102,11 +103,11 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
     return index < 0 ? undefined : this.#parameterValues[index]
   }
 
-  handle(request: HttpRequest): void {
+  handle(request: HttpRequest, remotes: RemoteAddresses): void {
     const gateway = this.#gateway
     this.runtime.acquire()
     gateway.onExchangeStart()
-    this.peer = this.runtime.peers.of(this.#response.getRemoteAddress())
+    this.peer = this.runtime.peers.of(remotes.of(this.#response))
 
     // 1 bound
     const head = readRequestHead(request, this.runtime)

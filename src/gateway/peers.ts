@@ -21,6 +21,8 @@ export class Peers {
   readonly #trusted = new BlockList()
   readonly #isAnyTrusted: boolean
   #peers = new Map<PeerKey, Peer>()
+  #last: ArrayBuffer | null = null
+  #lastPeer: Peer | null = null
 
   /** `trusted`: addresses or CIDR ranges, validated before. */
   constructor(trusted: readonly string[]) {
@@ -35,6 +37,12 @@ export class Peers {
 
   /** `binary`: 4 or 16 bytes, as uWS gives them. */
   of(binary: ArrayBuffer): Peer {
+    if (binary === this.#last) return this.#lastPeer!
+    this.#last = binary
+    return this.#lastPeer = this.#find(binary)
+  }
+
+  #find(binary: ArrayBuffer): Peer {
     const bytes = new Uint8Array(binary)
     const key = bytes.length === 4
       ? (bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!

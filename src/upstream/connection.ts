@@ -35,6 +35,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   #isPaused = false
   /** From the peer's Keep-Alive, a second less: it may count from its last byte, and close while a request is on its way. */
   #hintMs = Infinity
+  #idleUntilMs = 0
   /** Heads of this loop turn, with pipelining: one write for all. */
   #batch = ''
   /** What of a request body the socket still reads from. */
@@ -81,12 +82,11 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   park(): boolean {
     const keptMs = Math.min(this.#pool.settings.keepAliveMs, this.#hintMs)
     if (keptMs <= 0) return false
-    this.#pool.wheel.scheduleIn(this, keptMs)
+    const { wheel } = this.#pool
+    this.#idleUntilMs = wheel.coarseNowMs + wheel.tickMs + keptMs
+    // A timer that is armed looks again when it fires: so most requests move none.
+    if (!this.isArmed || this.deadlineMs > this.#idleUntilMs) wheel.schedule(this, this.#idleUntilMs)
     return true
-  }
-
-  unpark(): void {
-    this.#pool.wheel.cancel(this)
   }
 
   resume(): void {
@@ -114,7 +114,9 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   // As a timer: the connect timeout, then the end of an idle time.
   override onTimeout(): void {
     if (!this.#isOpen) this.#close(new Failure('GW_UPSTREAM_CONNECT_TIMEOUT'))
-    else if (this.#calls.length === 0) this.#close(failureOfReset('idle'))
+    else if (this.#calls.length > 0) return
+    else if (this.#pool.wheel.coarseNowMs < this.#idleUntilMs) this.#pool.wheel.schedule(this, this.#idleUntilMs)
+    else this.#close(failureOfReset('idle'))
   }
 
   onCallTimeout(call: Call): void {

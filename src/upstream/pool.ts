@@ -68,10 +68,8 @@ export class Pool {
     }
     if (this.settings.pipelining > 1 && call.isPipelinable && this.#share(call)) return
     const idle = this.#idle.pop()
-    if (idle !== undefined) {
-      idle.unpark()
-      this.#begin(idle, call)
-    } else if (this.#connections.size < this.settings.maxConnections) this.#open(call)
+    if (idle !== undefined) this.#begin(idle, call)
+    else if (this.#connections.size < this.settings.maxConnections) this.#open(call)
     else this.#enqueue(call)
   }
 

@@ -29,7 +29,7 @@ const onFault = (cause: unknown): void => {
 
 /** The data plane of this thread; there from the first version on. */
 let gateway: Gateway | null = null
-const listeners = new Listeners(isTls => (response, request) => gateway!.accept(response, request, isTls))
+const listeners = new Listeners(isTls => (response, request, remotes) => gateway!.accept(response, request, remotes, isTls))
 
 type Prepared = { readonly runtime: Runtime; readonly listeners: Awaited<ReturnType<Listeners['prepare']>> }
 let prepared: Prepared | null = null

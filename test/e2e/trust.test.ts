@@ -1,5 +1,7 @@
+import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { GatewayProcess } from '../support/gateway-process.ts'
+import { Random } from '../support/random.ts'
 import { isWhole, RawUpstream, sendRaw } from '../support/raw.ts'
 
 const REQUEST = 'GET /x HTTP/1.1\r\nHost: api.example.com\r\nX-Forwarded-For: 203.0.113.9\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: shop.example\r\n' +
@@ -30,3 +32,39 @@ for (const { desc, config, want, wantNot } of [
     upstream.stop()
   })
 }
+
+t.test('no client is taken for another, whoever comes and goes beside it', async t => {
+  const upstream = await RawUpstream.start((socket, received) => {
+    const from = [...received.matchAll(/x-forwarded-for: ([\d.]+)\r\n/g)].at(-1)![1]!
+    socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${from.length}\r\n\r\n${from}`)
+  })
+  const gateway = await GatewayProcess.start({
+    accessLog: null, upstreams: { u: { endpoints: [upstream.url] } }, routes: [{ id: 'x', match: { path: '/x' }, upstream: 'u' }],
+  })
+  const random = new Random(20_261_124)
+  const open: { socket: Socket; address: string }[] = []
+  const ask = (socket: Socket): Promise<string> => new Promise(resolve => {
+    socket.once('data', bytes => resolve(bytes.toString().split('\r\n\r\n')[1]!))
+    socket.write('GET /x HTTP/1.1\r\nHost: a\r\n\r\n')
+  })
+  for (let round = 0; round < 400; round++) {
+    // Now and then none is left, and the first to come decides anew whether all are alike.
+    if (open.length > 0 && (open.length > 4 || random.chance(round % 40 < 20 ? 0.7 : 0.4))) {
+      const { socket } = open.splice(random.below(open.length), 1)[0]!
+      await new Promise(resolve => {
+        socket.once('close', resolve)
+        if (random.chance(0.5)) socket.resetAndDestroy()
+        else socket.destroy()
+      })
+    } else {
+      const address = `127.0.0.${random.chance(0.7) ? 1 : 2 + random.below(3)}`
+      const socket = connect({ port: gateway.port, host: '127.0.0.1', localAddress: address })
+      await new Promise(resolve => socket.once('connect', resolve))
+      open.push({ socket, address })
+    }
+    for (const { socket, address } of open) t.equal(await ask(socket), address)
+  }
+  for (const { socket } of open) socket.destroy()
+  await gateway.stop()
+  upstream.stop()
+})
