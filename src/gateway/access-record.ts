@@ -3,7 +3,7 @@ import type { Failure } from '../base/failure.ts'
 import type { RequestBody } from '../downstream/request-body.ts'
 import type { RequestHead } from '../http/message.ts'
 import { type AccessRecord, redactQuery } from '../telemetry/access-log.ts'
-import type { Call } from '../upstream/call.ts'
+import type { Delivery } from './delivery.ts'
 import type { CompiledRoute, LogSettings, Runtime } from './runtime.ts'
 
 /** What a line of the access log is made of. */
@@ -14,8 +14,7 @@ export interface FinishedExchange {
   readonly clientIp: string
   readonly route: CompiledRoute | null
   readonly body: RequestBody | null
-  readonly call: Call | null
-  readonly tries: number
+  readonly delivery: Delivery | null
   readonly status: number
   readonly bytesOut: number
   readonly startMs: number
@@ -25,7 +24,7 @@ export interface FinishedExchange {
 }
 
 export function accessRecord(exchange: FinishedExchange, log: LogSettings): AccessRecord {
-  const { request, route, call, failure } = exchange
+  const { request, route, delivery, failure } = exchange
   return {
     requestId: exchange.requestId,
     client: exchange.clientIp,
@@ -42,8 +41,8 @@ export function accessRecord(exchange: FinishedExchange, log: LogSettings): Acce
     durationMs: nowMs() - exchange.startMs,
     headMs: exchange.headMs,
     upstream: route?.destination.kind === 'upstream' ? route.destination.upstream.name : null,
-    endpoint: call?.endpoint?.address.url ?? null,
-    tries: exchange.tries,
+    endpoint: delivery?.endpoint?.address.url ?? null,
+    tries: delivery?.tries ?? 0,
     failure: failure === null ? null : failure.code,
     cause: failure === null ? null : failure.cause,
     version: exchange.runtime.version,

@@ -11,16 +11,13 @@ import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { PolicyExchange, Verdict } from '../policies/policy.ts'
 import { RouteMatch } from '../routing/router.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
-import { Call, type CallListener } from '../upstream/call.ts'
 import type { ParsedHead } from '../upstream/response-head.ts'
-import type { Upstream } from '../upstream/upstream.ts'
 import { accessRecord, loggedHeaders } from './access-record.ts'
 import { Answer, type AnswerEvents, LINGER_MS } from './answer.ts'
+import { Delivery, type DeliveryEvents, type Shipment } from './delivery.ts'
 import { addForwarding, forwardingText, trustedRequestId } from './forwarding.ts'
 import type { Peer } from './peers.ts'
-import { requestText } from './request-text.ts'
 import { closesConnection, problemOf } from './respond.ts'
-import { maySendAgain } from './retry.ts'
 import type { CompiledRoute, Runtime } from './runtime.ts'
 
 /** What an exchange needs of the gateway it belongs to. */
@@ -48,13 +45,13 @@ const UNREAD: RequestHead = {
  * 1 bound    head and body limits                          400 413 414 417 501
  * 2 match    routing/router                                404 405
  * 3 ask      policies in order; any may answer
- * 4 send     upstream -> balancer -> pool -> connection; gateway/retry decides on another try
+ * 4 send     gateway/delivery -> upstream -> balancer -> pool -> connection
  * 5 receive  the response head                             502 503 504
  * 6 amend    policies in reverse
  * 7 write    downstream/response-writer, drained by back-pressure
  * 8 finish   exactly once: access log, counters, release of the runtime
  */
-export class Exchange extends TimerEntry implements CallListener, PolicyExchange, AnswerEvents {
+export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, PolicyExchange, AnswerEvents {
   readonly #gateway: ExchangeHost
   readonly #response: HttpResponse
   readonly #answer: Answer
@@ -68,14 +65,13 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
   peer: Peer | null = null
   route: CompiledRoute | null = null
   body: RequestBody | null = null
-  call: Call | null = null
-  tries = 0
+  delivery: Delivery | null = null
   headMs: number | null = null
   status = 0
   failure: Failure | null = null
   loggedHeaders: Readonly<Record<string, string>> | null = null
   /** Lines of text for the upstream, made once for all tries. */
-  #forwarding = ''
+  forwarding = ''
   #parameterNames: readonly string[] = []
   #parameterValues: readonly string[] = []
   #hasAbortHandler = false
@@ -135,7 +131,7 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
     }
     // Where policies look, they see the lines as they travel on; else their text is kept ready.
     if (route.onRequest.length > 0 || head.hasForwarding) addForwarding(head, this.peer, this.isTls, this.requestId)
-    else this.#forwarding = `${forwardingText(this.peer, head.host, this.isTls)}${this.requestId}\r\n`
+    else this.forwarding = `${forwardingText(this.peer, head.host, this.isTls)}${this.requestId}\r\n`
     this.#ask(0)
   }
 
@@ -166,7 +162,7 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
   /** A fault of the gateway's own, on the way of this exchange. */
   onFault(cause: unknown): void {
     this.#gateway.onFault(cause)
-    this.call?.cancel()
+    this.delivery?.cancel()
     this.#fail(new Failure('GW_INTERNAL'))
   }
 
@@ -176,28 +172,12 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
     if (destination.kind === 'mock') return this.#amend(destination.head, destination.body)
     this.#watchAbort()
     this.#gateway.wheel.scheduleIn(this, timeoutMs)
-    this.#try(destination.upstream, false)
-  }
-
-  #try(upstream: Upstream, mustBeFresh: boolean): void {
-    this.tries++
-    const endpoint = upstream.pick()
-    const host = upstream.preserveHost ? this.request.host : endpoint.hostHeader
-    const text = requestText(this.request, this.upstreamPath, host, this.#forwarding)
-    const call = new Call(this.request.method, text, this.body, this)
-    call.mustBeFresh = mustBeFresh
-    this.call = call
-    upstream.send(call, endpoint)
-  }
-
-  onFailure(call: Call, failure: Failure): void {
-    const { destination } = this.route!
-    if (destination.kind === 'upstream' && maySendAgain(call, failure, this.tries)) this.#try(destination.upstream, true)
-    else this.#fail(failure)
+    this.delivery = new Delivery(destination.upstream, this, this)
+    this.delivery.start()
   }
 
   /** 5 receive */
-  onResponse(_call: Call, head: ParsedHead, chunk: Buffer, isLast: boolean): boolean {
+  onResponse(head: ParsedHead, chunk: Buffer, isLast: boolean): boolean {
     this.headMs = nowMs() - this.startMs
     // Only a route that asks for it has the lines made into text.
     const lines = this.route!.onResponse.length === 0 ? head : this.#amended(head.status, head.toHeaders())
@@ -217,7 +197,7 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
   }
 
   /** 7 write, what follows the head */
-  onBody(_call: Call, chunk: Buffer, isLast: boolean): boolean {
+  onBody(chunk: Buffer, isLast: boolean): boolean {
     if (this.#isFinished) return true
     return this.#answer.write(chunk, isLast)
   }
@@ -236,7 +216,7 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
 
   #onDrain(): void {
     if (this.#answer.onDrain()) this.#finish()
-    else this.call?.resume()
+    else this.delivery?.resume()
   }
 
   onAnswerDone(): void {
@@ -245,6 +225,10 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
 
   onAnswerLingers(): void {
     this.#gateway.wheel.scheduleIn(this, LINGER_MS)
+  }
+
+  onFailure(failure: Failure): void {
+    this.#fail(failure)
   }
 
   /** A failure is an answer, or, after an answer has begun, the end of the connection. */
@@ -276,7 +260,7 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
   onTooLarge(): void {
     // Announced and counted, it is told once; behind an answer the bound on what is discarded holds.
     if (this.#answer.isComplete) return
-    this.call?.cancel()
+    this.delivery?.cancel()
     this.#fail(new Failure('GW_BODY_TOO_LARGE'))
   }
 
@@ -295,7 +279,7 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
       this.#finish()
       return
     }
-    this.call?.cancel()
+    this.delivery?.cancel()
     this.#fail(new Failure('GW_EXCHANGE_TIMEOUT'))
   }
 
@@ -307,7 +291,7 @@ export class Exchange extends TimerEntry implements CallListener, PolicyExchange
       this.#answer.abandon()
       if (this.#isFinished) return
       this.failure ??= new Failure('GW_CLIENT_GONE')
-      this.call?.cancel()
+      this.delivery?.cancel()
       this.#finish()
     })
   }
