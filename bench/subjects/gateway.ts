@@ -6,7 +6,7 @@ import type { StartSubject, SubjectPlace } from './subject.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url))
 
-export type GatewayOptions = { readonly upstream?: object; readonly accessLog?: object; readonly routes?: readonly object[] }
+export type GatewayOptions = { readonly upstream?: object; readonly upstreams?: object; readonly accessLog?: object; readonly routes?: readonly object[] }
 
 export const documentFile = ({ folder, port }: SubjectPlace): string => join(folder, `gateway-${port}.json`)
 
@@ -16,7 +16,7 @@ export function writeDocument(place: SubjectPlace, options: GatewayOptions): voi
     listeners: [{ address: `127.0.0.1:${place.port}` }],
     workers: 1,
     accessLog: options.accessLog ?? null,
-    upstreams: { backend: { endpoints: [`http://127.0.0.1:${place.backendPort}`], ...options.upstream } },
+    upstreams: { backend: { endpoints: [`http://127.0.0.1:${place.backendPort}`], ...options.upstream }, ...options.upstreams },
     routes: [{ id: 'b', match: { path: '/b/{rest+}' }, upstream: 'backend' }, ...options.routes ?? []],
   }))
 }

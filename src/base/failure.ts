@@ -27,6 +27,7 @@ export const FAILURES = {
   GW_NOT_IMPLEMENTED: { status: 501, origin: 'downstream', retry: 'never', means: 'a transfer coding other than chunked; its connection is closed' },
   GW_INTERNAL: { status: 500, origin: 'gateway', retry: 'never', means: 'a fault of the gateway itself; the log tells more' },
   GW_DRAINING: { status: 503, origin: 'gateway', retry: 'never', means: 'the gateway is stopping' },
+  GW_OVERLOADED: { status: 503, origin: 'gateway', retry: 'never', means: 'the worker has too much to do, and the priority of the route is among those that are shed now' },
   GW_EXCHANGE_TIMEOUT: { status: 504, origin: 'gateway', retry: 'never', means: 'the exchange took longer than the timeoutMs of its route' },
   GW_UPSTREAM_UNRESOLVED: { status: 502, origin: 'upstream', retry: 'always', means: 'the name of the endpoint did not resolve' },
   GW_UPSTREAM_REFUSED: { status: 502, origin: 'upstream', retry: 'always', means: 'no connection to the endpoint: refused or unreachable' },
@@ -40,6 +41,9 @@ export const FAILURES = {
   GW_UPSTREAM_PENDING_FULL: { status: 503, origin: 'upstream', retry: 'never', means: 'breaker.maxPending requests wait for a connection already' },
   GW_UPSTREAM_PENDING_TIMEOUT: { status: 503, origin: 'upstream', retry: 'never', means: 'no connection became free within breaker.pendingTimeoutMs' },
   GW_UPSTREAM_IN_FLIGHT_FULL: { status: 503, origin: 'upstream', retry: 'never', means: 'breaker.maxInFlight requests are with the upstream already' },
+  GW_UPSTREAM_LIMITED: { status: 503, origin: 'upstream', retry: 'never', means: 'as many requests are with the upstream as its adaptive limit allows' },
+  GW_UPSTREAM_BREAKER_OPEN: { status: 503, origin: 'upstream', retry: 'never', means: 'the breaker of the upstream is open: too many of its requests failed' },
+  GW_UPSTREAM_NO_ENDPOINT: { status: 503, origin: 'upstream', retry: 'never', means: 'the upstream has no endpoint: its discovery has found none' },
 } as const satisfies Record<string, FailureKind>
 
 export type FailureCode = keyof typeof FAILURES
@@ -52,13 +56,16 @@ export class Failure {
   readonly status: number
   readonly origin: FailureOrigin
   readonly retry: FailureRetry
+  /** When it is worth asking again, in milliseconds from now; told with a 503. */
+  readonly retryAfterMs: number
 
-  constructor(code: FailureCode, cause: string | null = null) {
+  constructor(code: FailureCode, cause: string | null = null, retryAfterMs = 1000) {
     const kind: FailureKind = FAILURES[code]
     this.code = code
     this.cause = cause
     this.status = kind.status
     this.origin = kind.origin
     this.retry = kind.retry
+    this.retryAfterMs = retryAfterMs
   }
 }

@@ -4,7 +4,7 @@ import { loadSnapshot } from '../config/load.ts'
 export function check(file: string): number {
   const { version, document } = loadSnapshot(file, process.env)
   const addresses = document.listeners.map(({ address, tls }) => `${tls === undefined ? 'http' : 'https'}://${address}`)
-  const upstreams = Object.entries(document.upstreams).map(([name, { endpoints }]) => `${name} (${endpoints.length})`)
+  const upstreams = Object.entries(document.upstreams).map(([name, { endpoints, discovery }]) => `${name} (${endpoints.length}${discovery === null ? '' : ' and discovered ones'})`)
   process.stdout.write([
     `${file} is valid, version ${version}`,
     `listeners: ${addresses.join(', ')}`,

@@ -10,7 +10,8 @@ export function listRoutes(file: string, asJson: boolean): number {
   return 0
 }
 
-function rowOf({ id, match, upstream, mock }: RouteConfig): Row {
+function rowOf(route: RouteConfig): Row {
+  const { id, match } = route
   const pairs = [...Object.entries(match.headers).map(([k, v]) => `${k}: ${v}`), ...Object.entries(match.query).map(([k, v]) => `?${k}=${v}`)]
   return {
     id,
@@ -18,8 +19,13 @@ function rowOf({ id, match, upstream, mock }: RouteConfig): Row {
     hosts: match.hosts?.join(',') ?? '*',
     path: match.path,
     conditions: pairs.join(' '),
-    destination: upstream === undefined ? `mock ${mock?.status}` : `upstream ${upstream}`,
+    destination: destinationOf(route),
   }
+}
+
+function destinationOf({ upstream, split, mock }: RouteConfig): string {
+  if (upstream !== undefined) return `upstream ${upstream}`
+  return split === undefined ? `mock ${mock?.status}` : `split ${split.map(part => `${part.upstream} ${part.weight}`).join(', ')}`
 }
 
 function table(rows: readonly Row[]): string {

@@ -1,7 +1,7 @@
+import { checkDestination } from './check-destination.ts'
 import { checkHeaderName, checkHeaderTemplates, checkRequestPath, isTakenOut } from './check-headers.ts'
 import type { Checkable } from './checkable.ts'
 import type { FindingList } from './finding-list.ts'
-import { nearest, quoteList } from './nearest.ts'
 import { type Path, valueAt } from './pointer.ts'
 import { findConflicts } from './route-conflicts.ts'
 import { parseHostPattern, parsePathPattern } from './route-pattern.ts'
@@ -22,30 +22,16 @@ export function checkRoutes({ routes, upstreams }: Checkable, checks: RouteCheck
   const matchable: { route: RouteConfig; index: number }[] = []
   routes.forEach((route, index) => {
     if (route === undefined) return
-    const { list } = checks
+    const { list, unsureRoutes } = checks
     const first = firsts.get(route.id)
     if (first === undefined) firsts.set(route.id, index)
     else list.add(['routes', index, 'id'], `id ${list.quote(['routes', index, 'id'], route.id)} is taken by /routes/${first}: choose another`)
-    checkDestination(route, index, upstreams, checks)
+    checkDestination(route, index, upstreams, list, unsureRoutes.has(index))
     if (checkMatch(route, index, checks)) matchable.push({ route, index })
     checkChanges(route, index, checks)
     if (route.mock !== undefined) checkMock(route.mock, index, checks)
   })
   checkConflicts(matchable, checks.list)
-}
-
-function checkDestination(route: RouteConfig, index: number, upstreams: Checkable['upstreams'], { list, unsureRoutes }: RouteChecks): void {
-  if (route.upstream !== undefined && route.mock !== undefined) {
-    list.add(['routes', index], 'has two destinations, \'upstream\' and \'mock\': keep one')
-  } else if (route.upstream === undefined && route.mock === undefined && !unsureRoutes.has(index)) {
-    list.add(['routes', index], 'has no destination: add \'upstream\' or \'mock\'')
-  }
-  if (route.upstream === undefined || upstreams.has(route.upstream)) return
-  const path = ['routes', index, 'upstream']
-  const names = [...upstreams.keys()]
-  const like = list.hasVariable(path) ? null : nearest(route.upstream, names)
-  const defined = names.length === 0 ? 'none is defined' : `defined: ${quoteList(names)}`
-  list.add(path, `upstream ${list.quote(path, route.upstream)} is not defined; ${like === null ? '' : `did you mean '${like}'? `}${defined}`)
 }
 
 /** False when a pattern can't be used. */

@@ -1,8 +1,9 @@
-import { parseAddress, parseCidr, problemOfEndpoint } from './address.ts'
+import { parseAddress, parseCidr } from './address.ts'
+import { checkUpstream } from './check-upstream.ts'
 import type { Checkable } from './checkable.ts'
 import type { FindingList } from './finding-list.ts'
 import type { PemFiles } from './pem-files.ts'
-import type { ListenerConfig, UpstreamConfig } from './schema.ts'
+import type { ListenerConfig } from './schema.ts'
 
 const SERVER_NAME = /^(?:\*\.)?(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*$/
 
@@ -53,23 +54,4 @@ function checkCertificates(listener: ListenerConfig, listenerIndex: number, list
     })
     files.pair(cert, key, path)
   })
-}
-
-function checkUpstream(name: string, { endpoints, tls }: UpstreamConfig, list: FindingList, files: PemFiles): void {
-  endpoints.forEach((endpoint, index) => {
-    const path = ['upstreams', name, 'endpoints', index, ...(typeof endpoint === 'string' ? [] : ['url'])]
-    const url = typeof endpoint === 'string' ? endpoint : endpoint.url
-    const problem = problemOfEndpoint(url)
-    if (problem !== null) list.add(path, `endpoint ${list.quote(path, redactUrl(url))}: ${problem}`)
-  })
-  const path = ['upstreams', name, 'tls']
-  if (tls.ca !== null) files.certificate(tls.ca, [...path, 'ca'])
-  if (tls.cert !== null && tls.key !== null) files.pair(tls.cert, tls.key, path)
-  else if (tls.cert !== null) list.add([...path, 'cert'], '\'cert\' needs \'key\' beside it')
-  else if (tls.key !== null) list.add([...path, 'key'], '\'key\' needs \'cert\' beside it')
-}
-
-/** A password in a URL is a secret even where it is not a variable. */
-function redactUrl(url: string): string {
-  return url.replace(/\/\/[^@]*@/, '//[redacted]@')
 }

@@ -1,5 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { upstream } from './schema-upstream.ts'
+import { bytes, headerName, headerValue, milliseconds, ratio, requestKey, text } from './schema-values.ts'
 
 /**
  * The one schema of the configuration document: types, ranges, defaults and doc strings. The JSON Schema for
@@ -8,14 +10,6 @@ import { z } from 'zod'
  * What the text of one value must look like beyond its type (a path pattern, an endpoint's URL) is checked by
  * config/validate.ts, which can name the other places of the document that a value refers to.
  */
-
-const milliseconds = (minimum = 1) => z.int().min(minimum).max(2_147_483_647)
-const bytes = (minimum: number, maximum = Number.MAX_SAFE_INTEGER) => z.int().min(minimum).max(maximum)
-const text = () => z.string().min(1)
-/** A header name in the document; compared without regard to case, kept in lower case. */
-const headerName = () => z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/, 'must be a header name: letters, digits and - _ . and a few signs').toLowerCase()
-/** A header value: visible ASCII, space and tab; no CR or LF can come through. */
-const headerValue = () => z.string().regex(/^[\t\x20-\x7e]*$/, 'may hold visible ASCII, space and tab only')
 
 const certificate = z.strictObject({
   hosts: z.array(text()).min(1).describe('Server names (SNI) this certificate answers for; `*.example.com` is one label deep. The first certificate also answers clients that send no name.'),
@@ -29,43 +23,6 @@ const listener = z.strictObject({
     certificates: z.array(certificate).min(1).describe('Certificates by server name. Read again at every reload.'),
     minVersion: z.literal('TLSv1.2').default('TLSv1.2').describe('Lowest version of TLS; 1.3 is always offered.'),
   }).optional().describe('Serves TLS on this address; absent: plain HTTP.'),
-})
-
-const endpoint = z.union([
-  text(),
-  z.strictObject({
-    url: text().describe('`http://host:port` or `https://host:port`.'),
-    weight: z.int().min(1).max(1000).default(1).describe('Share of the traffic beside the other endpoints.'),
-  }),
-])
-
-const upstreamTls = z.strictObject({
-  ca: text().nullable().default(null).describe('PEM file with the authorities to trust; null: those that Node.js trusts.'),
-  cert: text().nullable().default(null).describe('PEM file with the client certificate; needs `key`.'),
-  key: text().nullable().default(null).describe('PEM file with the key of the client certificate.'),
-  serverName: text().nullable().default(null).describe('Name to ask for and to verify; null: the host of the endpoint.'),
-  rejectUnauthorized: z.boolean().default(true).describe('False accepts any certificate: for tests only.'),
-})
-
-const breaker = z.strictObject({
-  maxPending: z.int().min(0).max(1_000_000).default(1024).describe('Requests of one worker that may wait for a connection; one more is answered 503.'),
-  pendingTimeoutMs: milliseconds().default(5000).describe('Longest wait for a connection; then 503.'),
-  maxInFlight: z.int().min(1).max(1_000_000).default(4096).describe('Requests of one worker that may be with the upstream, waiting ones included; one more is answered 503.'),
-})
-
-const upstream = z.strictObject({
-  endpoints: z.array(endpoint).min(1).describe('Where the upstream listens.'),
-  balance: z.enum(['round-robin', 'least-requests']).default('round-robin').describe('How an endpoint is chosen.'),
-  preserveHost: z.boolean().default(false).describe('True sends the Host that the client sent; false the host of the endpoint.'),
-  maxConnections: z.int().min(1).max(65_535).default(128).describe('Connections of one worker to one endpoint.'),
-  pipelining: z.int().min(1).max(256).default(1).describe('Idempotent requests without a body that may be on one connection at a time. For trusted upstreams only: one slow answer holds up those behind it.'),
-  connectTimeoutMs: milliseconds().default(1000).describe('Until the connection stands, TLS included.'),
-  headTimeoutMs: milliseconds().default(15_000).describe('From the end of the request until the response head.'),
-  idleTimeoutMs: milliseconds().default(30_000).describe('Between two pieces of a body, in either direction.'),
-  keepAliveMs: milliseconds(0).default(55_000).describe('How long an idle connection is kept; a shorter Keep-Alive hint of the upstream wins.'),
-  maxHeadBytes: bytes(1024, 1_048_576).default(32_768).describe('Largest response head.'),
-  breaker: breaker.prefault({}).describe('Bounds on what is under way.'),
-  tls: upstreamTls.prefault({}).describe('For `https` endpoints.'),
 })
 
 const headerChanges = z.strictObject({
@@ -87,6 +44,25 @@ const mock = z.strictObject({
   body: z.string().default('').describe('Body to answer.'),
 })
 
+const splitPart = z.strictObject({
+  upstream: text().describe('Name of an upstream.'),
+  weight: z.number().min(0).max(1_000_000).describe('Its share, beside the other weights.'),
+})
+
+const mirror = z.strictObject({
+  upstream: text().describe('Name of the upstream that gets a copy; its answers are dropped.'),
+  ratio: ratio().default(1).describe('Share of the requests that are copied.'),
+  maxInFlight: z.int().min(1).max(100_000).default(64).describe('Copies of one worker that may be under way; further ones are dropped and counted.'),
+  maxBodyBytes: bytes(0, 67_108_864).default(65_536).describe('Requests with a larger body are not copied.'),
+  compare: z.array(z.enum(['status', 'latency', 'json'])).default([]).describe('What of the two answers is compared; differences are counted in the log.'),
+})
+
+const fault = z.strictObject({
+  header: headerName().nullable().default(null).describe('Only requests that have this header; null: all.'),
+  delay: z.strictObject({ ms: milliseconds(), ratio: ratio().default(1) }).nullable().default(null).describe('Holds a share of the requests up before they are sent.'),
+  abort: z.strictObject({ status: z.int().min(200).max(599), ratio: ratio().default(1) }).nullable().default(null).describe('Answers a share of the requests with this status.'),
+})
+
 const route = z.strictObject({
   id: z.string().regex(/^[\w.:/-]{1,128}$/, 'may hold letters, digits and _ . : / -, at most 128').describe('Name in logs and in metrics; unique.'),
   match: match.describe('Which requests.'),
@@ -98,7 +74,12 @@ const route = z.strictObject({
     headers: headerChanges.prefault({}).describe('Changes to the response head.'),
   }).prefault({}).describe('What the client gets. Values take the same templates as the request.'),
   upstream: text().optional().describe('Name of the upstream to send to.'),
+  split: z.array(splitPart).min(1).optional().describe('Upstreams that share the requests by weight.'),
+  splitBy: requestKey().nullable().default(null).describe('Requests with the same value go to the same part of the split; as a weight grows, values only move towards it. null: at random.'),
   mock: mock.optional().describe('A fixed answer.'),
+  mirror: mirror.optional().describe('Copies requests to another upstream, without an effect on their answers.'),
+  fault: fault.optional().describe('Injects faults, to see how clients bear them.'),
+  priority: z.enum(['low', 'normal', 'high', 'critical']).default('normal').describe('What is shed last when the gateway has too much to do (`shedding`); `critical` never is.'),
   maxBodyBytes: bytes(0).nullable().default(null).describe('Largest request body on this route; null: `bounds.maxBodyBytes`.'),
   timeoutMs: milliseconds().default(60_000).describe('For the whole exchange, from its head to its last byte.'),
 })
@@ -120,6 +101,11 @@ export const documentSchema = z.strictObject({
     query: z.boolean().default(false).describe('Log the query too.'),
     redact: z.array(z.string().min(1).toLowerCase()).default(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key']).describe('Headers and query parameters whose value is logged as `[redacted]`.'),
   }).nullable().prefault({}).describe('One line of JSON an exchange; null: none.'),
+  zone: text().nullable().default(null).describe('Where this gateway stands; endpoints of the same `zone` are preferred.'),
+  shedding: z.strictObject({
+    maxLagMs: milliseconds().default(200).describe('Routes of low priority are shed when the event loop of a worker lags this much; normal ones at twice, high ones at four times.'),
+    maxHeapRatio: ratio().default(0.9).describe('And when its heap is filled so far; then all but high and critical ones.'),
+  }).nullable().prefault({}).describe('Answers 503 at once where all would be late; null: never.'),
   upstreams: z.record(z.string().regex(/^[\w.-]{1,64}$/, 'may hold letters, digits and _ . -, at most 64'), upstream).default({}).describe('Groups of endpoints by name.'),
   routes: z.array(route).default([]).describe('What is served.'),
 })
@@ -140,8 +126,7 @@ export type AccessLogConfig = NonNullable<Document['accessLog']>
 export const NOT_SUPPORTED_YET: readonly string[] = [
   '/redis', '/admin', '/dataDirectory', '/authenticators', '/offload', '/aws', '/functions', '/lambda', '/plans', '/consumers',
   '/listeners/*/proxyProtocol', '/listeners/*/tls/clientCa',
-  '/upstreams/*/retries', '/upstreams/*/health', '/upstreams/*/outlier',
   '/routes/*/auth', '/routes/*/ip', '/routes/*/limits', '/routes/*/maxConcurrent', '/routes/*/cors', '/routes/*/validate',
-  '/routes/*/cache', '/routes/*/function', '/routes/*/split', '/routes/*/mirror', '/routes/*/aggregate',
+  '/routes/*/cache', '/routes/*/function', '/routes/*/aggregate',
   '/routes/*/request/body', '/routes/*/response/body', '/routes/*/response/compress',
 ]

@@ -26,6 +26,7 @@ function withAbsoluteNames(document: Document, folder: string): Document {
     accessLog: accessLog === null || isStream ? accessLog : { ...accessLog, destination: absolute(accessLog.destination) },
     upstreams: Object.fromEntries(Object.entries(document.upstreams).map(([name, config]) => [name, {
       ...config,
+      discovery: config.discovery?.file === undefined ? config.discovery : { ...config.discovery, file: absolute(config.discovery.file) },
       tls: { ...config.tls, ca: orNull(config.tls.ca), cert: orNull(config.tls.cert), key: orNull(config.tls.key) },
     }])),
   }

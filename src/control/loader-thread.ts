@@ -18,7 +18,7 @@ async function dryRun(snapshot: Snapshot): Promise<void> {
   const wheel = new TimerWheel(monotonicClock)
   await compile(
     { version: snapshot.version, document, files: snapshot.files, routeLists: () => [routes] },
-    { wheel, previous: null, pause: async () => {} },
+    { wheel, tables: {}, onUpstreamEvent: () => {}, previous: null, pause: async () => {} },
   )
 }
 
@@ -29,7 +29,7 @@ async function load({ file, isReload, servedVersion }: LoaderData): Promise<From
     if (snapshot.version === servedVersion) return { type: 'unchanged' }
     await dryRun(snapshot)
     const { routes, ...document } = snapshot.document
-    return { type: 'loaded', parts: toParts(snapshot), document, files: Object.keys(snapshot.files), routeCount: routes.length }
+    return { type: 'loaded', parts: toParts(snapshot), document, files: snapshot.files, routeCount: routes.length }
   } catch (cause) {
     return cause instanceof ConfigError ? { type: 'invalid', problems: cause.problems }
       : { type: 'failed', problem: cause instanceof Error ? cause.message : String(cause) }

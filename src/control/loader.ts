@@ -17,8 +17,8 @@ export type FromLoader =
     readonly type: 'loaded'
     readonly parts: SnapshotParts
     readonly document: Omit<Document, 'routes'>
-    /** Names of the files that the document names. */
-    readonly files: readonly string[]
+    /** Content of the files that the document names. */
+    readonly files: Readonly<Record<string, string>>
     readonly routeCount: number
   }
   | { readonly type: 'unchanged' }

@@ -1,3 +1,4 @@
+import type { EndpointTables } from '../protocol/endpoint-table.ts'
 import type { FromWorker, SnapshotParts } from '../protocol/messages.ts'
 import type { Supervisor } from './supervisor.ts'
 
@@ -12,11 +13,14 @@ type Waiting = { readonly version: string; readonly answer: 'prepared' | 'commit
  */
 export class Publisher {
   readonly #supervisor: () => Supervisor
+  readonly #tables: () => EndpointTables
   #current: SnapshotParts
   #waiting: Waiting | null = null
 
-  constructor(first: SnapshotParts, supervisor: () => Supervisor) {
+  /** `tables`: what is known of the endpoints now. */
+  constructor(first: SnapshotParts, supervisor: () => Supervisor, tables: () => EndpointTables) {
     this.#current = first
+    this.#tables = tables
     this.#supervisor = supervisor
   }
 
@@ -30,7 +34,7 @@ export class Publisher {
     const { version } = parts
     const workers = supervisor.ready()
     const prepared = this.#expect('prepared', version, workers)
-    for (const worker of workers) supervisor.send(worker, { type: 'prepare', parts })
+    for (const worker of workers) supervisor.send(worker, { type: 'prepare', parts, tables: this.#tables() })
     const problems = await prepared
     if (problems.length > 0) {
       for (const worker of workers) supervisor.send(worker, { type: 'abandon', version })
@@ -44,7 +48,7 @@ export class Publisher {
     // Workers that came up while this went on started with what was current before.
     for (const worker of supervisor.ready()) {
       if (workers.includes(worker)) continue
-      supervisor.send(worker, { type: 'prepare', parts })
+      supervisor.send(worker, { type: 'prepare', parts, tables: this.#tables() })
       await this.#expect('prepared', version, [worker])
       supervisor.send(worker, { type: 'commit', version })
     }

@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { ConfigError, printProblem } from '../config/config-error.ts'
 import { createLog } from '../telemetry/log.ts'
 import { AccessLogWriter } from './access-log-writer.ts'
+import { createDirectory } from './create-directory.ts'
 import { type LoadedDocument, loadDocument } from './loader.ts'
 import { findPorts } from './ports.ts'
 import { Publisher } from './publisher.ts'
@@ -43,12 +44,20 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   }
 
   const accessLog = new AccessLogWriter(served.document.accessLog, log)
-  const publisher: Publisher = new Publisher(withPorts(served.parts, ports), () => supervisor)
-  const supervisor = new Supervisor(served.document.workers, () => publisher.current, log, {
+  const directory = createDirectory(log, (upstream, table) => supervisor.broadcast({ type: 'endpoints', upstream, table }))
+  await directory.apply(served.document.upstreams, served.files)
+  const publisher: Publisher = new Publisher(withPorts(served.parts, ports), () => supervisor, () => directory.tables())
+  const supervisor: Supervisor = new Supervisor(served.document.workers, () => ({ parts: publisher.current, tables: directory.tables() }), log, {
     onMessage: (worker, message) => {
-      if (message.type === 'accessLog') accessLog.write(message.lines)
-      else if (message.type === 'fault') log.error({ event: 'fault', worker, problem: message.message })
-      else publisher.onMessage(worker, message)
+      switch (message.type) {
+        case 'accessLog': return accessLog.write(message.lines)
+        case 'fault': return log.error({ event: 'fault', worker, problem: message.message })
+        case 'upstreamEvent': {
+          const line = { event: message.event, worker, upstream: message.upstream, ...message.details }
+          return message.event === 'mirrorReport' ? log.info(line) : log.warn(line)
+        }
+        default: return publisher.onMessage(worker, message)
+      }
     },
     onExit: worker => publisher.onExit(worker),
   })
@@ -56,6 +65,7 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
     await supervisor.start()
   } catch (cause) {
     log.fatal({ event: 'startFailed', problem: (cause as Error).message })
+    directory.stop()
     await supervisor.drain(0)
     return 1
   }
@@ -68,7 +78,11 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
         return
       }
       const nextPorts = await findPorts(addressesOf(next), ports)
-      await publisher.publish(withPorts(next.parts, nextPorts))
+      await directory.apply(next.document.upstreams, next.files)
+      await publisher.publish(withPorts(next.parts, nextPorts)).catch(async cause => {
+        await directory.apply(served.document.upstreams, served.files)
+        throw cause
+      })
       ports = nextPorts
       await accessLog.follow(next.document.accessLog)
       const needsRestart = changesThatNeedRestart(served, next)
@@ -98,7 +112,7 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
     })
   }
   const fileWatch = watch ? new FileWatch(requestReload) : null
-  const follow = (): void => fileWatch?.follow([file, ...served.files])
+  const follow = (): void => fileWatch?.follow([file, ...Object.keys(served.files)])
   follow()
 
   process.on('SIGHUP', requestReload)
@@ -108,6 +122,7 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
   })
   fileWatch?.stop()
+  directory.stop()
   log.info({ event: 'draining', timeoutMs: served.document.drainTimeoutMs })
   const cut = await supervisor.drain(served.document.drainTimeoutMs)
   await accessLog.close()

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { nowMs } from '../base/clock.ts'
-import type { FromWorker, SnapshotParts, ToWorker, WorkerData } from '../protocol/messages.ts'
+import type { FromWorker, ToWorker, WorkerData } from '../protocol/messages.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** A worker that lives this long has not crashed at its start. */
@@ -30,15 +30,15 @@ type Slot = { worker: Worker | null; isReady: boolean; crashes: number; timer: N
 export class Supervisor {
   readonly #log: Log
   readonly #events: SupervisorEvents
-  readonly #currentParts: () => SnapshotParts
+  readonly #workerData: () => WorkerData
   readonly #slots: Slot[]
   #isStopping = false
 
-  /** `currentParts`: what a worker that starts now serves. */
-  constructor(count: number, currentParts: () => SnapshotParts, log: Log, events: SupervisorEvents) {
+  /** `workerData`: what a worker that starts now serves. */
+  constructor(count: number, workerData: () => WorkerData, log: Log, events: SupervisorEvents) {
     this.#log = log
     this.#events = events
-    this.#currentParts = currentParts
+    this.#workerData = workerData
     this.#slots = Array.from({ length: count }, () => ({ worker: null, isReady: false, crashes: 0, timer: null }))
   }
 
@@ -60,6 +60,11 @@ export class Supervisor {
     this.#slots[index]?.worker?.postMessage(message)
   }
 
+  /** To all that run, also those that are not ready yet. */
+  broadcast(message: ToWorker): void {
+    for (const { worker } of this.#slots) worker?.postMessage(message)
+  }
+
   /** Workers finish what they have; answers how many exchanges were cut off at the end of their time. */
   async drain(timeoutMs: number): Promise<number> {
     this.#isStopping = true
@@ -71,9 +76,8 @@ export class Supervisor {
   #startWorker(index: number): Promise<void> {
     const slot = this.#slots[index]!
     const startMs = nowMs()
-    const workerData: WorkerData = { parts: this.#currentParts() }
     const worker = new Worker(new URL('../worker/entry.js', import.meta.url), {
-      workerData,
+      workerData: this.#workerData(),
       resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB },
     })
     slot.worker = worker

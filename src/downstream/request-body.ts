@@ -68,6 +68,11 @@ export class RequestBody implements BodySource {
     else if (this.#wantsMore) this.#unpause()
   }
 
+  stop(): void {
+    this.#sink = null
+    this.#wantsMore = false
+  }
+
   discard(): void {
     this.#isDiscarded = true
     this.#sink = null

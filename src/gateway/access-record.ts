@@ -40,7 +40,7 @@ export function accessRecord(exchange: FinishedExchange, log: LogSettings): Acce
     bytesOut: exchange.bytesOut,
     durationMs: nowMs() - exchange.startMs,
     headMs: exchange.headMs,
-    upstream: route?.destination.kind === 'upstream' ? route.destination.upstream.name : null,
+    upstream: delivery?.upstream.name ?? null,
     endpoint: delivery?.endpoint?.address.url ?? null,
     tries: delivery?.tries ?? 0,
     failure: failure === null ? null : failure.code,

@@ -1,11 +1,24 @@
+import { nowMs } from '../base/clock.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Document, RouteConfig } from '../config/schema.ts'
 import { Headers } from '../http/headers.ts'
+import type { EndpointTables } from '../protocol/endpoint-table.ts'
 import { createPolicies } from '../policies/order.ts'
 import { RouterBuilder } from '../routing/router.ts'
-import { Upstream } from '../upstream/upstream.ts'
+import { Upstream, type UpstreamDeps } from '../upstream/upstream.ts'
+import type { Target } from './delivery.ts'
+import { Hedging } from './hedging.ts'
+import { JsonComparer } from './json-comparer.ts'
+import { Mirror, type MirrorConfig } from './mirror.ts'
+import { mirrorTarget } from './mirror-target.ts'
 import { Peers } from './peers.ts'
+import { RetryPolicy } from './retry.ts'
 import { type CompiledRoute, type Destination, logSettings, Runtime } from './runtime.ts'
+import { PRIORITY_RANKS } from './shedding.ts'
+import { Split } from './split.ts'
+
+/** One for all mirrors of a thread, so that all of them together wait in one bounded queue. */
+const comparer = new JsonComparer()
 
 /** A snapshot with its routes in lists that each compile in about a millisecond. */
 export type CompileSource = {
@@ -18,6 +31,9 @@ export type CompileSource = {
 
 export type CompileOptions = {
   readonly wheel: TimerWheel
+  /** What the primary knows of the endpoints of each upstream. */
+  readonly tables: EndpointTables
+  readonly onUpstreamEvent: UpstreamDeps['onEvent']
   /** Its upstreams are carried over where nothing changed, with their connections. */
   readonly previous: Runtime | null
   /** Called between two lists: lets exchanges go on. */
@@ -32,15 +48,23 @@ export async function compile(source: CompileSource, options: CompileOptions): P
   const { document, files } = source
   const upstreams = new Map<string, Upstream>()
   const byName = new Map<string, Upstream>()
+  const deps: UpstreamDeps = { wheel: options.wheel, files, zone: document.zone, onEvent: options.onUpstreamEvent }
   for (const [name, config] of Object.entries(document.upstreams)) {
-    const key = JSON.stringify([name, config, config.tls.ca, config.tls.cert, config.tls.key].map(part => (typeof part === 'string' ? files[part] ?? part : part)))
-    const upstream = options.previous?.upstreams.get(key) ?? new Upstream(name, config, files, options.wheel)
+    const contents = [config.tls.ca, config.tls.cert, config.tls.key].map(file => (file === null ? null : files[file]))
+    const key = JSON.stringify([name, document.zone, config, contents])
+    const table = options.tables[name] ?? { endpoints: [], unhealthy: [] }
+    const upstream = options.previous?.upstreams.get(key) ?? new Upstream(name, config, table, deps)
     upstreams.set(key, upstream)
     byName.set(name, upstream)
   }
+  const mirrors = new Map<string, Mirror>()
   const builder = new RouterBuilder<CompiledRoute>()
   for (const routes of source.routeLists()) {
-    for (const route of routes) builder.add(route, compileRoute(route, document, byName))
+    for (const route of routes) {
+      const compiled = compileRoute(route, document, byName)
+      builder.add(route, compiled)
+      if (compiled.mirror !== null) mirrors.set(route.id, compiled.mirror)
+    }
     await options.pause()
   }
   return new Runtime({
@@ -50,20 +74,33 @@ export async function compile(source: CompileSource, options: CompileOptions): P
     peers: new Peers(document.trustedProxies),
     log: logSettings(document.accessLog),
     upstreams,
+    shedding: document.shedding,
+    mirrors,
   })
 }
 
 function compileRoute(route: RouteConfig, document: Omit<Document, 'routes'>, upstreams: ReadonlyMap<string, Upstream>): CompiledRoute {
+  const targetOf = (name: string): Target => {
+    const { retries } = document.upstreams[name]!
+    return { upstream: upstreams.get(name)!, retry: new RetryPolicy(retries), hedging: retries.hedge === null ? null : new Hedging(retries.hedge) }
+  }
   return {
     id: route.id,
     ...createPolicies(route),
-    destination: compileDestination(route, upstreams),
+    destination: compileDestination(route, targetOf),
+    mirror: route.mirror === undefined ? null : compileMirror(route.mirror, route.timeoutMs, upstreams),
+    rank: PRIORITY_RANKS[route.priority],
     maxBodyBytes: route.maxBodyBytes ?? document.bounds.maxBodyBytes,
     timeoutMs: route.timeoutMs,
   }
 }
 
-function compileDestination(route: RouteConfig, upstreams: ReadonlyMap<string, Upstream>): Destination {
+function compileMirror(config: MirrorConfig, timeoutMs: number, upstreams: ReadonlyMap<string, Upstream>): Mirror {
+  // What goes wrong with a copy is counted, and no fault of the gateway's.
+  return new Mirror(config, { target: mirrorTarget(upstreams.get(config.upstream)!), comparer, random: Math.random, nowMs, timeoutMs, onFault: () => {} })
+}
+
+function compileDestination(route: RouteConfig, targetOf: (name: string) => Target): Destination {
   if (route.mock !== undefined) {
     const { status, headers, body } = route.mock
     const lines = new Headers()
@@ -71,7 +108,9 @@ function compileDestination(route: RouteConfig, upstreams: ReadonlyMap<string, U
     const bytes = Buffer.from(body)
     return { kind: 'mock', head: { status, lines, contentLength: bytes.length }, body: bytes }
   }
-  const upstream = upstreams.get(route.upstream ?? '')
-  if (upstream === undefined) throw new Error(`route '${route.id}': upstream '${route.upstream}' is not defined`)
-  return { kind: 'upstream', upstream }
+  if (route.split !== undefined) {
+    const parts = route.split.map(({ upstream, weight }) => ({ target: targetOf(upstream), weight }))
+    return { kind: 'split', split: new Split(parts, route.id), by: route.splitBy }
+  }
+  return { kind: 'upstream', target: targetOf(route.upstream!) }
 }

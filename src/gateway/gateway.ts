@@ -3,13 +3,16 @@ import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { RemoteAddresses } from '../downstream/remote-addresses.ts'
 import type { AccessLog } from '../telemetry/access-log.ts'
-import { Exchange, type ExchangeHost } from './handle.ts'
+import type { ExchangeHost } from './exchange-host.ts'
+import { Exchange } from './handle.ts'
 import type { Runtime } from './runtime.ts'
+import type { LoadSource } from './shedding.ts'
 
 /** The data plane of one worker: takes requests off the listeners and gives each its exchange. */
 export class Gateway implements ExchangeHost {
   readonly wheel: TimerWheel
   readonly accessLog: AccessLog
+  readonly load: LoadSource
   readonly #onFault: (cause: unknown) => void
   runtime: Runtime
   /** Responses ask clients to close; the process is about to end. */
@@ -21,10 +24,11 @@ export class Gateway implements ExchangeHost {
   readonly #idPrefix = randomBytes(9).toString('base64url')
   #idCount = 0
 
-  constructor(runtime: Runtime, deps: { wheel: TimerWheel, accessLog: AccessLog, onFault: (cause: unknown) => void }) {
+  constructor(runtime: Runtime, deps: { wheel: TimerWheel, accessLog: AccessLog, load: LoadSource, onFault: (cause: unknown) => void }) {
     this.runtime = runtime
     this.wheel = deps.wheel
     this.accessLog = deps.accessLog
+    this.load = deps.load
     this.#onFault = deps.onFault
   }
 

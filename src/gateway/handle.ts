@@ -1,7 +1,7 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { nowMs } from '../base/clock.ts'
 import { Failure } from '../base/failure.ts'
-import { TimerEntry, type TimerWheel } from '../base/timer-wheel.ts'
+import { TimerEntry } from '../base/timer-wheel.ts'
 import type { RemoteAddresses } from '../downstream/remote-addresses.ts'
 import { RequestBody } from '../downstream/request-body.ts'
 import { readRequestHead } from '../downstream/request-head.ts'
@@ -10,28 +10,18 @@ import { Headers } from '../http/headers.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
 import type { PolicyExchange, Verdict } from '../policies/policy.ts'
 import { RouteMatch } from '../routing/router.ts'
-import type { AccessLog } from '../telemetry/access-log.ts'
 import type { ParsedHead } from '../upstream/response-head.ts'
 import { accessRecord, loggedHeaders } from './access-record.ts'
 import { Answer, type AnswerEvents, LINGER_MS } from './answer.ts'
-import { Delivery, type DeliveryEvents, type Shipment } from './delivery.ts'
+import { Delivery, type DeliveryEvents, type Shipment, type Target } from './delivery.ts'
+import type { ExchangeHost } from './exchange-host.ts'
 import { addForwarding, forwardingText, trustedRequestId } from './forwarding.ts'
 import type { Peer } from './peers.ts'
+import { Mirroring } from './mirroring.ts'
 import { closesConnection, problemOf } from './respond.ts'
-import type { CompiledRoute, Runtime } from './runtime.ts'
-
-/** What an exchange needs of the gateway it belongs to. */
-export interface ExchangeHost {
-  readonly runtime: Runtime
-  readonly wheel: TimerWheel
-  readonly accessLog: AccessLog
-  /** Responses ask clients to close. */
-  readonly isDraining: boolean
-  nextRequestId(): string
-  onFault(cause: unknown): void
-  onExchangeStart(): void
-  onExchangeEnd(): void
-}
+import { keyOf } from './request-key.ts'
+import type { CompiledRoute, Destination, Runtime } from './runtime.ts'
+import { isShed } from './shedding.ts'
 
 /** The match of the request at hand: one at a time in a thread. */
 const MATCH = new RouteMatch<CompiledRoute>()
@@ -66,10 +56,12 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
   route: CompiledRoute | null = null
   body: RequestBody | null = null
   delivery: Delivery | null = null
+  #mirroring: Mirroring | null = null
   headMs: number | null = null
   status = 0
   failure: Failure | null = null
   loggedHeaders: Readonly<Record<string, string>> | null = null
+  giveUpAtMs = 0
   /** Lines of text for the upstream, made once for all tries. */
   forwarding = ''
   #parameterNames: readonly string[] = []
@@ -94,6 +86,11 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
     return this.#answer.byteCount
   }
 
+  /** As a BalanceRequest. */
+  keyValue(key: string): string | undefined {
+    return keyOf(key)(this)
+  }
+
   parameter(name: string): string | undefined {
     const index = this.#parameterNames.indexOf(name)
     return index < 0 ? undefined : this.#parameterValues[index]
@@ -116,12 +113,13 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
     // 2 match
     const outcome = this.runtime.router.match(head.method, head.host, head.path, head.query, head.headers, MATCH)
     if (outcome !== 'matched') {
-      return this.#fail(new Failure(outcome === 'noRoute' ? 'GW_NO_ROUTE' : 'GW_METHOD_NOT_ALLOWED'), MATCH.allow)
+      return this.onFailure(new Failure(outcome === 'noRoute' ? 'GW_NO_ROUTE' : 'GW_METHOD_NOT_ALLOWED'), MATCH.allow)
     }
     const route = this.route = MATCH.target!
     this.#parameterNames = MATCH.parameterNames
     if (this.#parameterNames.length > 0) this.#parameterValues = MATCH.parameterValues.slice()
     this.upstreamPath = head.path
+    if (isShed(route.rank, gateway.load.level)) return this.onFailure(new Failure('GW_OVERLOADED'))
 
     if (head.isChunked || (head.contentLength !== null && head.contentLength > 0)) {
       this.#watchAbort()
@@ -144,6 +142,7 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
       // A policy that can answers at once: a promise would cost every request a microtask.
       if (verdict instanceof Promise) {
         this.#watchAbort()
+        this.#startTimer()
         verdict.then(late => this.#onVerdict(late, i + 1), cause => this.onFault(cause))
         return
       }
@@ -155,7 +154,7 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
   #onVerdict(verdict: Verdict, next: number): void {
     if (this.#isFinished) return
     if (verdict === null) this.#ask(next)
-    else if (verdict instanceof Failure) this.#fail(verdict)
+    else if (verdict instanceof Failure) this.onFailure(verdict)
     else this.#amend({ status: verdict.status, lines: verdict.headers, contentLength: verdict.body.length }, Buffer.from(verdict.body))
   }
 
@@ -163,25 +162,47 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
   onFault(cause: unknown): void {
     this.#gateway.onFault(cause)
     this.delivery?.cancel()
-    this.#fail(new Failure('GW_INTERNAL'))
+    this.onFailure(new Failure('GW_INTERNAL'))
   }
 
   /** 4 send */
   #send(): void {
-    const { destination, timeoutMs } = this.route!
+    const { destination, mirror } = this.route!
     if (destination.kind === 'mock') return this.#amend(destination.head, destination.body)
     this.#watchAbort()
+    const now = this.isArmed ? nowMs() : this.startMs
+    this.#startTimer()
+    const target = destination.kind === 'upstream' ? destination.target : this.#partOf(destination)
+    if (mirror !== null && mirror.chooses()) this.#mirroring = new Mirroring(mirror, this, this.body)
+    this.delivery = new Delivery(target, this, this.#mirroring === null ? this.body : this.#mirroring.body, this)
+    this.delivery.start(now)
+    this.#mirroring?.onSent()
+  }
+
+  #startTimer(): void {
+    if (this.isArmed) return
+    const { timeoutMs } = this.route!
+    this.giveUpAtMs = this.startMs + timeoutMs
     this.#gateway.wheel.scheduleIn(this, timeoutMs)
-    this.delivery = new Delivery(destination.upstream, this, this)
-    this.delivery.start()
+  }
+
+  #partOf({ split, by }: Extract<Destination, { kind: 'split' }>): Target {
+    return split.pick(by === null ? undefined : this.keyValue(by), Math.random)
   }
 
   /** 5 receive */
   onResponse(head: ParsedHead, chunk: Buffer, isLast: boolean): boolean {
-    this.headMs = nowMs() - this.startMs
+    const delivery = this.delivery!
+    this.headMs = delivery.headAtMs - this.startMs
+    const cookie = delivery.cookieFor(this)
+    if (this.#mirroring !== null) {
+      this.#mirroring.onHead(head.status, delivery.latencyMs)
+      this.#mirroring.onBody(chunk)
+    }
     // Only a route that asks for it has the lines made into text.
-    const lines = this.route!.onResponse.length === 0 ? head : this.#amended(head.status, head.toHeaders())
+    const lines = this.route!.onResponse.length === 0 && cookie === null ? head : this.#amended(head.status, head.toHeaders())
     if (lines === null) return true
+    if (cookie !== null) (lines as Headers).add('set-cookie', cookie)
     return this.#write({ status: head.status, lines, contentLength: head.contentLength }, chunk, isLast)
   }
 
@@ -199,12 +220,13 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
   /** 7 write, what follows the head */
   onBody(chunk: Buffer, isLast: boolean): boolean {
     if (this.#isFinished) return true
+    this.#mirroring?.onBody(chunk)
     return this.#answer.write(chunk, isLast)
   }
 
   /** 6 amend, of an answer that no upstream gave. */
   #amend(head: ResponseHead, body: Buffer): void {
-    const lines = this.route!.onResponse.length === 0 ? head.lines : this.#amended(head.status, copyOf(head))
+    const lines = this.route!.onResponse.length === 0 ? head.lines : this.#amended(head.status, Headers.of(head.lines))
     if (lines !== null) this.#write({ ...head, lines }, body, true)
   }
 
@@ -227,12 +249,8 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
     this.#gateway.wheel.scheduleIn(this, LINGER_MS)
   }
 
-  onFailure(failure: Failure): void {
-    this.#fail(failure)
-  }
-
   /** A failure is an answer, or, after an answer has begun, the end of the connection. */
-  #fail(failure: Failure, allow: readonly string[] | null = null): void {
+  onFailure(failure: Failure, allow: readonly string[] | null = null): void {
     if (this.#isFinished) return
     this.failure = failure
     if (this.#answer.hasBegun) {
@@ -253,7 +271,7 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
     this.clientIp = this.peer!.address
     this.request = { ...UNREAD, method: request.getCaseSensitiveMethod(), path: request.getUrl().slice(0, 256) }
     this.#watchAbort()
-    setImmediate(() => this.#fail(failure))
+    setImmediate(() => this.onFailure(failure))
   }
 
   // Events of the request body.
@@ -261,7 +279,7 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
     // Announced and counted, it is told once; behind an answer the bound on what is discarded holds.
     if (this.#answer.isComplete) return
     this.delivery?.cancel()
-    this.#fail(new Failure('GW_BODY_TOO_LARGE'))
+    this.onFailure(new Failure('GW_BODY_TOO_LARGE'))
   }
 
   onComplete(): void {
@@ -280,7 +298,7 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
       return
     }
     this.delivery?.cancel()
-    this.#fail(new Failure('GW_EXCHANGE_TIMEOUT'))
+    this.onFailure(new Failure('GW_EXCHANGE_TIMEOUT'))
   }
 
   /** uWS ends the process when a handler returns without an answer and without this. */
@@ -303,6 +321,7 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
     const gateway = this.#gateway
     gateway.wheel.cancel(this)
     this.body?.detach()
+    this.#mirroring?.onEnd(this.failure === null)
     const { log } = this.runtime
     if (log !== null && (log.sampleRatio === 1 || this.failure !== null || Math.random() < log.sampleRatio)) {
       gateway.accessLog.write(accessRecord(this, log))
@@ -310,10 +329,4 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
     this.runtime.release()
     gateway.onExchangeEnd()
   }
-}
-
-function copyOf(head: ResponseHead): Headers {
-  const headers = new Headers()
-  head.lines.writeTo((name, value) => headers.add(name, String(value)))
-  return headers
 }

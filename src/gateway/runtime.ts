@@ -1,12 +1,18 @@
-import type { AccessLogConfig } from '../config/schema.ts'
+import type { AccessLogConfig, Document } from '../config/schema.ts'
 import type { Policy } from '../policies/policy.ts'
+import type { EndpointTable } from '../protocol/endpoint-table.ts'
 import type { ResponseHead } from '../http/message.ts'
 import type { Router } from '../routing/router.ts'
 import type { Upstream } from '../upstream/upstream.ts'
+import type { Target } from './delivery.ts'
+import type { Mirror } from './mirror.ts'
 import type { Peers } from './peers.ts'
+import type { Split } from './split.ts'
 
 export type Destination =
-  | { readonly kind: 'upstream'; readonly upstream: Upstream }
+  | { readonly kind: 'upstream'; readonly target: Target }
+  /** `by`: the key whose value decides; null: at random. */
+  | { readonly kind: 'split'; readonly split: Split<Target>; readonly by: string | null }
   | { readonly kind: 'mock'; readonly head: ResponseHead; readonly body: Buffer }
 
 /** A route as one worker serves it. */
@@ -17,6 +23,9 @@ export type CompiledRoute = {
   /** In the order in which responses meet them. */
   readonly onResponse: readonly Policy[]
   readonly destination: Destination
+  readonly mirror: Mirror | null
+  /** Of PRIORITY_RANKS. */
+  readonly rank: number
   readonly maxBodyBytes: number
   readonly timeoutMs: number
 }
@@ -37,12 +46,15 @@ export class Runtime {
   readonly log: LogSettings | null
   /** By what makes an upstream the same: its name, its part of the document, and the files this names. */
   readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly shedding: Document['shedding']
+  /** By id of their routes. */
+  readonly mirrors: ReadonlyMap<string, Mirror>
   #openExchanges = 0
   #onIdle: (() => void) | null = null
 
   constructor(parts: {
     version: string, maxUriBytes: number, router: Router<CompiledRoute>, peers: Peers,
-    log: LogSettings | null, upstreams: ReadonlyMap<string, Upstream>,
+    log: LogSettings | null, upstreams: ReadonlyMap<string, Upstream>, shedding: Document['shedding'], mirrors: ReadonlyMap<string, Mirror>,
   }) {
     this.version = parts.version
     this.maxUriBytes = parts.maxUriBytes
@@ -50,6 +62,13 @@ export class Runtime {
     this.peers = parts.peers
     this.log = parts.log
     this.upstreams = parts.upstreams
+    this.shedding = parts.shedding
+    this.mirrors = parts.mirrors
+  }
+
+  /** Endpoints of an upstream came, went, or changed their health. */
+  applyEndpoints(name: string, table: EndpointTable): void {
+    for (const upstream of this.upstreams.values()) if (upstream.name === name) upstream.apply(table)
   }
 
   acquire(): void {

@@ -7,6 +7,13 @@ import type { HeadLines } from './message.ts'
 export class Headers implements HeadLines {
   readonly lines: string[] = []
 
+  /** A copy, to be changed. */
+  static of(lines: HeadLines): Headers {
+    const headers = new Headers()
+    lines.writeTo((name, value) => headers.add(name, String(value)))
+    return headers
+  }
+
   /** The values of all lines with this name, joined as RFC 9110 section 5.2 says; undefined without one. */
   get(name: string): string | undefined {
     const lines = this.lines

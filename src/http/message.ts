@@ -48,6 +48,8 @@ export interface BodySource {
   /** Starts the flow into `sink`; what came before is handed over at once. */
   start(sink: BodySink): void
   resume(): void
+  /** Its sink is gone; another may come by `start`, and gets what has not been handed over. */
+  stop(): void
   /** Nobody wants the rest: it is counted and dropped. */
   discard(): void
 }

@@ -1,14 +1,16 @@
 import type { RouteConfig } from '../config/schema.ts'
+import { fault } from './fault.ts'
 import type { Policy, PolicySpec } from './policy.ts'
 import { requestTransform } from './request-transform.ts'
 import { responseTransform } from './response-transform.ts'
 
 /**
  * The order on every route, the same for all, so that it can't be got wrong in a document:
- * cors, ip, auth, acl, limits, validate, cache, request transform | send | response transform, cache store, cors.
+ * cors, ip, auth, acl, limits, validate, cache, fault, request transform | send | response transform, cache store, cors.
  * Requests meet the policies from first to last, responses from last to first.
  */
 const POLICY_ORDER: readonly PolicySpec[] = [
+  fault,
   requestTransform,
   responseTransform,
 ]

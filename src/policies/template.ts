@@ -1,3 +1,5 @@
+import { queryValue } from '../http/query.ts'
+
 /** What a template can name. */
 export interface TemplateScope {
   readonly request: { readonly query: string; readonly headers: { get(name: string): string | undefined } }
@@ -42,7 +44,7 @@ function pieceOf(name: string, ofParameter: (name: string) => Piece): Piece {
   if (name === 'client.ip') return scope => scope.clientIp
   if (name.startsWith('query.')) {
     const key = name.slice(6)
-    return scope => queryValue(scope.request.query, key)
+    return scope => queryForHeader(scope.request.query, key)
   }
   if (name.startsWith('header.')) {
     const key = name.slice(7).toLowerCase()
@@ -62,10 +64,9 @@ function render(pieces: readonly Piece[]): (scope: TemplateScope) => string {
   }
 }
 
-/** The first value of a query parameter. */
-function queryValue(query: string, key: string): string {
-  const value = new URLSearchParams(query).get(key)
-  if (value === null) return ''
+function queryForHeader(query: string, key: string): string {
+  const value = queryValue(query, key)
+  if (value === undefined) return ''
   return IS_HEADER_SAFE.test(value) ? value : encodeURIComponent(value)
 }
 

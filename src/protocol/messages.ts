@@ -1,14 +1,18 @@
+import type { EndpointTable, EndpointTables } from './endpoint-table.ts'
+
 /**
  * What primary and workers tell each other; plain data, cloned on the way. A version is taken over in two steps, so that
  * one worker's refusal leaves the last good version everywhere.
  */
 export type ToWorker =
   /** Compile it, open what it listens on, hold it ready. */
-  | { readonly type: 'prepare'; readonly parts: SnapshotParts }
+  | { readonly type: 'prepare'; readonly parts: SnapshotParts; readonly tables: EndpointTables }
   /** Every worker is ready: serve it. */
   | { readonly type: 'commit'; readonly version: string }
   /** Some worker refused: forget it. */
   | { readonly type: 'abandon'; readonly version: string }
+  /** Endpoints came, went, or changed their health; for the version that is served and the one that is prepared. */
+  | { readonly type: 'endpoints'; readonly upstream: string; readonly table: EndpointTable }
   | { readonly type: 'drain'; readonly timeoutMs: number }
 
 export type FromWorker =
@@ -20,8 +24,12 @@ export type FromWorker =
   /** Whole lines of the access log, as UTF-8; the memory goes with the message. */
   | { readonly type: 'accessLog'; readonly lines: Uint8Array }
   | { readonly type: 'fault'; readonly message: string }
+  /** Something about an upstream that an operator wants in the log; `details` are fields of the line. */
+  | { readonly type: 'upstreamEvent'; readonly event: UpstreamEvent; readonly upstream: string; readonly details: Readonly<Record<string, string | number>> }
   /** All exchanges are finished, or their time was over; `cut` of them were open still. */
   | { readonly type: 'drained'; readonly cut: number }
+
+export type UpstreamEvent = 'endpointEjected' | 'breakerChanged' | 'mirrorReport' | 'panic'
 
 /**
  * A snapshot on its way to the workers: JSON in memory that all of them share, in pieces that each take a worker a
@@ -51,4 +59,4 @@ export type ListenerTlsPart = {
   readonly certificates: readonly { readonly hosts: readonly string[]; readonly certFile: string; readonly keyFile: string }[]
 }
 
-export type WorkerData = { readonly parts: SnapshotParts }
+export type WorkerData = { readonly parts: SnapshotParts; readonly tables: EndpointTables }

@@ -33,8 +33,17 @@ export class Call extends TimerEntry {
   isOnReused = false
   /** Not on a connection that was used before: that one may be stale too. */
   mustBeFresh = false
+  /** Bytes of the body may have been taken from its source. */
+  isBodyStarted = false
   /** All of the request was given to the socket. */
   isSent = false
+  /** When it was given to its endpoint, and when the response head came; on the monotonic clock. */
+  startMs = 0
+  headAtMs = 0
+  /** Its outcome has been counted for its endpoint. */
+  isRecorded = false
+  /** Of the circuit breaker; 0: none. */
+  breakerTicket = 0
   /** Whether a byte of an answer has come. */
   hasResponse = false
 

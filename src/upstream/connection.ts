@@ -50,9 +50,9 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     const onread = { buffer: READ_BUFFER, callback: (length: number) => this.#onRead(length) }
     const { address } = pool.endpoint
     const options = { host: address.host, port: address.port, noDelay: true, highWaterMark: 65_536, onread }
-    const socket = address.isTls ? connectTls({ ...options, ...pool.settings.tls(address.host) }) : connectTcp(options)
+    const socket = address.isTls ? connectTls({ ...options, ...pool.settings.tls(address.name ?? address.host) }) : connectTcp(options)
     socket.on(address.isTls ? 'secureConnect' : 'connect', () => this.#onConnect())
-    if (address.isTls) socket.on('session', session => pool.settings.keepSession(address.host, session))
+    if (address.isTls) socket.on('session', session => pool.settings.keepSession(address.name ?? address.host, session))
     socket.on('drain', () => this.#onDrain())
     socket.on('end', () => this.#onEnd())
     socket.on('error', cause => this.#onError(cause))
@@ -102,6 +102,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     const index = this.#calls.indexOf(call)
     if (index < 0) return
     this.#calls.splice(index, 1)
+    if (!call.isSent) call.body?.stop()
     this.#pool.finish(call)
     // Its answer would come all the same, and would have to be read to its end.
     this.#close(failureOfReset('cancelled'))
@@ -150,6 +151,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
       return
     }
     call.phase = 'sending'
+    call.isBodyStarted = true
     // Head and what is there of the body go as one segment.
     this.#socket.cork()
     this.#socket.write(call.head)
@@ -236,6 +238,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     if (call === undefined) return
     call.hasResponse = true
     call.phase = 'receiving'
+    this.#pool.onHead(call, head.status)
     this.#hintMs = head.keepAliveHintMs === null ? Infinity : Math.max(0, head.keepAliveHintMs - 1000)
     this.#took(call, call.listener.onResponse(call, head, chunk, isLast), isLast)
   }
@@ -259,7 +262,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   onComplete(isKeptAlive: boolean): void {
     const call = this.#calls.shift()
     if (call === undefined) return
-    if (!call.isSent) call.body!.discard()
+    if (!call.isSent) call.body!.stop()
     this.#pool.finish(call)
     if (this.#isClosed) return
     // A client that was slow to the end leaves the socket paused.
@@ -278,7 +281,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     this.#pool.forget(this)
     const calls = this.#calls.splice(0)
     for (const call of calls) {
-      if (!call.isSent) call.body?.discard()
+      if (!call.isSent) call.body?.stop()
       // Nothing of an answer to the others has come: they stood behind one that ended the connection.
       if (call !== first && this.#isOpen) call.isOnReused = true
       this.#pool.fail(call, call === first || !this.#isOpen ? failure : failureOfReset('an answer before it ended the connection'))

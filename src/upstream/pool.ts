@@ -11,8 +11,10 @@ export interface PoolOwner {
   readonly wheel: TimerWheel
   /** Calls that wait for a connection, over all endpoints. */
   pendingCount: number
-  /** A call has ended; the counters go back. Called once a call. */
-  onCallEnd(call: Call): void
+  /** The head of a final answer has come. */
+  onHead(call: Call, status: number): void
+  /** A call has ended, with an answer or cancelled (null) or failed; the counters go back. Called once a call. */
+  onCallEnd(call: Call, failure: Failure | null): void
 }
 
 /** Connections whose batch of heads goes out at the end of this loop turn. */
@@ -93,20 +95,24 @@ export class Pool {
     this.#unshare(connection)
     const index = this.#idle.indexOf(connection)
     if (index >= 0) this.#idle.splice(index, 1)
-    if (this.#owner.pendingCount === 0 || this.#isDestroyed) return
+    if (this.#owner.pendingCount === 0) return
     const next = this.#nextPending()
     if (next !== null) this.#open(next)
   }
 
   /** A call has had its last event. */
-  finish(call: Call): void {
+  finish(call: Call, failure: Failure | null = null): void {
     call.phase = 'done'
     this.wheel.cancel(call)
-    this.#owner.onCallEnd(call)
+    this.#owner.onCallEnd(call, failure)
+  }
+
+  onHead(call: Call, status: number): void {
+    this.#owner.onHead(call, status)
   }
 
   fail(call: Call, failure: Failure): void {
-    this.finish(call)
+    this.finish(call, failure)
     call.listener.onFailure(call, failure)
   }
 

@@ -2,13 +2,15 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { monotonicClock, nowMs } from '../base/clock.ts'
 import { TimerWheel } from '../base/timer-wheel.ts'
 import { silenceUws } from '../downstream/uws-settings.ts'
-import { compile } from '../gateway/compile.ts'
+import { compile, type CompileOptions } from '../gateway/compile.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import type { Runtime } from '../gateway/runtime.ts'
+import type { EndpointTable, EndpointTables } from '../protocol/endpoint-table.ts'
 import type { FromWorker, SnapshotParts, ToWorker, WorkerData } from '../protocol/messages.ts'
 import { AccessLog } from '../telemetry/access-log.ts'
 import { guardAgainstCrash } from './crash-guard.ts'
 import { Listeners } from './listeners.ts'
+import { LoadMonitor } from './load-monitor.ts'
 import { snapshotSource } from './snapshot-source.ts'
 
 /**
@@ -18,14 +20,19 @@ import { snapshotSource } from './snapshot-source.ts'
 const COMPILE_SLICE_MS = 1
 const COMPILE_REST_MS = 4
 
+const MIRROR_REPORT_MS = 10_000
+
 const port = parentPort!
 const send = (message: FromWorker): void => port.postMessage(message)
 
 const wheel = new TimerWheel(monotonicClock)
+const load = new LoadMonitor(monotonicClock)
 const accessLog = new AccessLog(lines => port.postMessage({ type: 'accessLog', lines } satisfies FromWorker, [lines.buffer]))
 const onFault = (cause: unknown): void => {
   send({ type: 'fault', message: cause instanceof Error ? cause.stack ?? cause.message : String(cause) })
 }
+
+const onUpstreamEvent: CompileOptions['onUpstreamEvent'] = (event, upstream, details) => send({ type: 'upstreamEvent', event, upstream, details })
 
 /** The data plane of this thread; there from the first version on. */
 let gateway: Gateway | null = null
@@ -33,17 +40,25 @@ const listeners = new Listeners(isTls => (response, request, remotes) => gateway
 
 type Prepared = { readonly runtime: Runtime; readonly listeners: Awaited<ReturnType<Listeners['prepare']>> }
 let prepared: Prepared | null = null
+/** Tables that came since the last `prepare`. */
+const late = new Map<string, EndpointTable>()
 
-async function prepare(parts: SnapshotParts): Promise<Prepared> {
+async function prepare(parts: SnapshotParts, tables: EndpointTables): Promise<Prepared> {
   prepared?.listeners.abandon()
   prepared = null
-  const runtime = await compile(snapshotSource(parts), { wheel, previous: gateway?.runtime ?? null, pause: restBetweenSlices() })
+  late.clear()
+  const previous = gateway?.runtime ?? null
+  const runtime = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, previous, pause: restBetweenSlices() })
+  // What was told while it compiled.
+  for (const [name, table] of late) runtime.applyEndpoints(name, table)
   return { runtime, listeners: await listeners.prepare(parts.listeners) }
 }
 
 function commit(version: string): void {
   if (prepared === null || prepared.runtime.version !== version) return
+  reportMirrors(gateway!.runtime)
   gateway!.swap(prepared.runtime)
+  load.configure(prepared.runtime.shedding)
   prepared.listeners.commit()
   prepared = null
   send({ type: 'committed', version })
@@ -61,6 +76,8 @@ function drain(timeoutMs: number): void {
     gateway!.destroy()
     accessLog.flush()
     send({ type: 'drained', cut })
+    load.stop()
+    reportMirrors(gateway!.runtime)
     // Nothing is left to wait for, so the thread ends by itself.
     port.close()
     wheel.stop()
@@ -68,6 +85,14 @@ function drain(timeoutMs: number): void {
   const timer = setTimeout(finish, timeoutMs)
   if (gateway!.openExchanges === 0) finish()
   else gateway!.onIdle = finish
+}
+
+/** What copies of requests came to since the last report. */
+function reportMirrors(runtime: Runtime): void {
+  for (const [route, mirror] of runtime.mirrors) {
+    const counters = mirror.takeCounters()
+    if (counters.copied > 0 || counters.dropped > 0) onUpstreamEvent('mirrorReport', mirror.upstreamName, { route, ...counters })
+  }
 }
 
 function restBetweenSlices(): () => Promise<void> {
@@ -79,13 +104,15 @@ function restBetweenSlices(): () => Promise<void> {
   }
 }
 
-async function start(parts: SnapshotParts): Promise<void> {
+async function start({ parts, tables }: WorkerData): Promise<void> {
   silenceUws()
   wheel.start()
-  const first = await compile(snapshotSource(parts), { wheel, previous: null, pause: async () => {} })
-  gateway = new Gateway(first, { wheel, accessLog, onFault })
+  const first = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, previous: null, pause: async () => {} })
+  load.configure(first.shedding)
+  gateway = new Gateway(first, { wheel, accessLog, load, onFault })
   const opened = await listeners.prepare(parts.listeners)
   opened.commit()
+  setInterval(() => reportMirrors(gateway!.runtime), MIRROR_REPORT_MS).unref()
   port.on('message', onMessage)
   send({ type: 'ready' })
 }
@@ -93,8 +120,8 @@ async function start(parts: SnapshotParts): Promise<void> {
 function onMessage(message: ToWorker): void {
   switch (message.type) {
     case 'prepare': {
-      const { parts } = message
-      prepare(parts).then(
+      const { parts, tables } = message
+      prepare(parts, tables).then(
         next => { prepared = next; send({ type: 'prepared', version: parts.version }) },
         cause => send({ type: 'refused', version: parts.version, problem: cause instanceof Error ? cause.message : String(cause) }),
       )
@@ -107,6 +134,11 @@ function onMessage(message: ToWorker): void {
         prepared = null
       }
       break
+    case 'endpoints':
+      late.set(message.upstream, message.table)
+      gateway!.runtime.applyEndpoints(message.upstream, message.table)
+      prepared?.runtime.applyEndpoints(message.upstream, message.table)
+      break
     case 'drain': drain(message.timeoutMs); break
   }
 }
@@ -116,4 +148,4 @@ guardAgainstCrash(cause => {
   accessLog.flush()
   listeners.close()
 })
-await start((workerData as WorkerData).parts)
+await start(workerData as WorkerData)
