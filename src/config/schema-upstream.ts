@@ -40,8 +40,8 @@ const retryReason = z.union([z.enum(['connect', 'reset', 'timeout']), z.union([z
 const retries = z.strictObject({
   attempts: z.int().min(1).max(10).default(2).describe('Tries in all, the first included; each on another endpoint where there is one. 1: no retries.'),
   on: z.array(retryReason).default(['connect', 'reset', 502, 503, 504]).describe('`connect`: nothing was sent, any method. `reset`, `timeout` (no head in time) and statuses: idempotent methods, or with an Idempotency-Key.'),
-  budgetRatio: ratio().default(0.2).describe('Retries under way, and in the last ten seconds, for each request; three at a time and in ten seconds are always allowed.'),
-  perTryTimeoutMs: milliseconds().nullable().default(null).describe('Until the response head of one try; null: `headTimeoutMs` alone.'),
+  budgetRatio: ratio().default(0.2).describe('Retries under way, and in the last ten seconds, for each request; three at a time and in ten seconds are always allowed, and so are those of requests that were never sent.'),
+  perTryTimeoutMs: milliseconds().nullable().default(null).describe('From the end of the request until the response head, of one try; null: `headTimeoutMs` alone.'),
   backoffMs: milliseconds(0).default(25).describe('Upper bound of the random wait before the first retry; doubled for each further one.'),
   maxBackoffMs: milliseconds(0).default(1000).describe('Longest wait, also for a Retry-After: a longer one is passed on to the client instead.'),
   maxBodyBytes: bytes(0, 67_108_864).default(65_536).describe('A request body is kept up to this size, to be sent again.'),

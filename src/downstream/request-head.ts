@@ -46,7 +46,7 @@ function collect(name: string, value: string): void {
     case 17: if (name === 'transfer-encoding') { codingCount++; codingValue = value; return } break
     case 18: case 19: if (isHopByHop(name)) return; break
   }
-  if (name.charCodeAt(0) === 0x78 && (name.startsWith('x-forwarded-') || name === 'x-request-id')) hasForwarding = true
+  if (name.charCodeAt(0) === 0x78 && (name.startsWith('x-forwarded-') || name.startsWith('x-request-'))) hasForwarding = true
   headers.lines.push(name, value)
 }
 

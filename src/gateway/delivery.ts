@@ -187,28 +187,37 @@ export class Delivery implements CallListener {
   #delayAfterFailure(call: Call, failure: Failure): number | null {
     const { retry } = this.#target
     const mayRepeat = this.#mayRepeat && this.#canSendAgain(call)
-    if (!retry.wantsAfterFailure(failure, mayRepeat) || !this.#mayTryOnce(call)) return null
-    // Another endpoint that was never asked need not wait for the one that refuses connections.
-    if (failure.retry === 'always' && this.#tried.length < this.#target.upstream.endpoints.length) return 0
-    return this.#backoff()
+    if (!retry.wantsAfterFailure(failure, mayRepeat) || !this.#hasAttempts()) return null
+    // What was never sent is no load to an upstream that fails: it takes nothing out of the budget.
+    if (failure.retry !== 'always') return this.#takeFromBudget(call) ? this.#backoff() : null
+    this.#setAside(call)
+    // An endpoint that was never asked need not wait for the one that refuses connections.
+    return this.#tried.length < this.#target.upstream.endpoints.length ? 0 : this.#backoff()
   }
 
   #delayAfterStatus(call: Call, head: ParsedHead): number | null {
-    if (!this.#mayRepeat || !this.#canSendAgain(call) || this.tries - Number(this.#isResent) >= this.#target.retry.attempts) return null
+    if (!this.#mayRepeat || !this.#canSendAgain(call) || !this.#hasAttempts()) return null
     const askedMs = retryAfterMs(head.toHeaders().get('retry-after'), Date.now())
     if (askedMs !== null && askedMs > this.#target.retry.maxBackoffMs) return null
-    if (!this.#mayTryOnce(call)) return null
+    if (!this.#takeFromBudget(call)) return null
     return Math.max(askedMs ?? 0, this.#backoff())
   }
 
-  /** Whether attempts and budget are left; takes one of each. */
-  #mayTryOnce(call: Call): boolean {
-    const { upstream, retry } = this.#target
-    if (this.tries - Number(this.#isResent) >= retry.attempts) return false
-    if (this.#isRetrying) upstream.budget.onRetryEnd()
-    this.#isRetrying = upstream.budget.tryRetry(nowMs())
-    if (this.#isRetrying && call.endpoint !== null) this.#tried = [...this.#tried, call.endpoint]
+  #hasAttempts(): boolean {
+    return this.tries - Number(this.#isResent) < this.#target.retry.attempts
+  }
+
+  #takeFromBudget(call: Call): boolean {
+    const { budget } = this.#target.upstream
+    if (this.#isRetrying) budget.onRetryEnd()
+    this.#isRetrying = budget.tryRetry(nowMs())
+    if (this.#isRetrying) this.#setAside(call)
     return this.#isRetrying
+  }
+
+  /** The next try goes elsewhere. */
+  #setAside(call: Call): void {
+    if (call.endpoint !== null) this.#tried = [...this.#tried, call.endpoint]
   }
 
   #backoff(): number {

@@ -63,7 +63,7 @@ function takeForwarding(lines: string[], isTrusted: boolean): Forwarding {
     const name = lines[i]!
     const value = lines[i + 1]!
     if (name === 'via') taken.via += `${value}, `
-    else if (name === 'x-request-id') continue
+    else if (name === 'x-request-id' || name === 'x-request-timeout-ms') continue
     else if (name === 'forwarded') taken.forwarded += isTrusted ? `${value}, ` : ''
     else if (name.startsWith('x-forwarded-') && !isTrusted) continue
     else if (name === 'x-forwarded-for') taken.for += `${value}, `

@@ -29,7 +29,7 @@ export class Hedging {
     if (method !== 'GET' && method !== 'HEAD') return null
     if (nowMs >= this.#usualUntilMs) {
       this.#usualMs = this.#latencies.quantile(this.#config.percentile, nowMs)
-      this.#usualUntilMs = nowMs + KEPT_MS
+      if (this.#usualMs !== null) this.#usualUntilMs = nowMs + KEPT_MS
     }
     return this.#usualMs === null ? null : Math.max(this.#config.minDelayMs, Math.ceil(this.#usualMs))
   }

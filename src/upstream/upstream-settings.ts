@@ -24,7 +24,7 @@ export class UpstreamSettings {
     this.maxConnections = config.maxConnections
     this.pipelining = config.pipelining
     this.connectTimeoutMs = config.connectTimeoutMs
-    this.headTimeoutMs = config.headTimeoutMs
+    this.headTimeoutMs = Math.min(config.headTimeoutMs, config.retries.perTryTimeoutMs ?? Infinity)
     this.idleTimeoutMs = config.idleTimeoutMs
     this.keepAliveMs = config.keepAliveMs
     this.maxHeadBytes = config.maxHeadBytes
