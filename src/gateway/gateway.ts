@@ -51,7 +51,7 @@ export class Gateway implements ExchangeHost {
 
   /** Ends what it has with upstreams; nothing is served after it. */
   destroy(): void {
-    for (const upstream of this.runtime.upstreams.values()) upstream.destroy()
+    for (const upstream of this.runtime.upstreams.values()) upstream.abort()
   }
 
   onExchangeStart(): void {

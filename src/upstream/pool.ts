@@ -140,6 +140,12 @@ export class Pool {
     for (const connection of this.#idle.splice(0)) connection.destroy()
   }
 
+  /** All connections close now, and their calls fail. */
+  abort(): void {
+    this.destroy()
+    for (const connection of [...this.#connections]) connection.destroy()
+  }
+
   #open(call: Call): void {
     const connection = new Connection(this)
     this.#connections.add(connection)

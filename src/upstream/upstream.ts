@@ -45,6 +45,8 @@ export class Upstream extends TimerEntry implements PoolOwner {
   readonly #breaker: CircuitBreaker | null
   readonly #adaptive: AdaptiveLimit | null
   #endpoints: readonly Endpoint[] = []
+  /** Of endpoints that are gone, and still finish what they have. */
+  #leaving: readonly Pool[] = []
   /** null: no endpoint at all. */
   #balancer: Balancer | null = null
   #isPanic = false
@@ -87,7 +89,7 @@ export class Upstream extends TimerEntry implements PoolOwner {
       let endpoint = known.get(address.url)
       known.delete(address.url)
       if (endpoint === undefined || endpoint.address.name !== address.name) {
-        endpoint?.pool.destroy()
+        if (endpoint !== undefined) this.#retire(endpoint)
         const { outlier } = this.#config
         endpoint = new Endpoint(address, at => new Pool(at, this), outlier === null ? null : new OutlierDetector(outlier))
         // The first ones share all there is; whoever joins them later starts slowly.
@@ -98,7 +100,7 @@ export class Upstream extends TimerEntry implements PoolOwner {
       endpoint.isHealthy = isHealthy
       return endpoint
     })
-    for (const gone of known.values()) gone.pool.destroy()
+    for (const gone of known.values()) this.#retire(gone)
     this.#choose(now)
   }
 
@@ -143,10 +145,17 @@ export class Upstream extends TimerEntry implements PoolOwner {
     else if (this.#breaker !== null && !call.isRecorded) this.#release(call)
   }
 
+  /** What is under way is finished, and then its connections close. */
   destroy(): void {
     this.#isDestroyed = true
     this.wheel.cancel(this)
     for (const endpoint of this.#endpoints) endpoint.pool.destroy()
+  }
+
+  /** Nothing is left when it returns. */
+  abort(): void {
+    this.destroy()
+    for (const pool of [...this.#endpoints.map(endpoint => endpoint.pool), ...this.#leaving]) pool.abort()
   }
 
   /** An ejection has ended, or a slow start goes on. */
@@ -177,6 +186,11 @@ export class Upstream extends TimerEntry implements PoolOwner {
     const untilMs = endpoint.outlier!.eject(now)
     this.#onEvent('endpointEjected', this.name, { endpoint: endpoint.address.url, reason, forMs: Math.round(untilMs - now) })
     this.#choose(now)
+  }
+
+  #retire(endpoint: Endpoint): void {
+    endpoint.pool.destroy()
+    this.#leaving = [...this.#leaving.filter(pool => pool.connectionCount > 0), endpoint.pool]
   }
 
   #choose(now: number): void {
