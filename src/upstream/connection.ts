@@ -33,6 +33,8 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   #isOpen = false
   #isClosed = false
   #isPaused = false
+  /** The last answer is complete, and the read that brought it is not yet done with. */
+  #isFree = false
   /** From the peer's Keep-Alive, a second less: it may count from its last byte, and close while a request is on its way. */
   #hintMs = Infinity
   #idleUntilMs = 0
@@ -216,6 +218,11 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     if (this.#isClosed) return true
     const failure = this.#parser.execute(READ_BUFFER, length)
     if (failure) this.#close(failure)
+    else if (this.#isFree) {
+      // Only now: a call that waits for a connection must not get what stands behind an answer in the same read.
+      this.#isFree = false
+      this.#pool.release(this)
+    }
     return true
   }
 
@@ -268,7 +275,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     // A client that was slow to the end leaves the socket paused.
     if (this.#isPaused) this.resume()
     if (!isKeptAlive || !call.isSent) this.#close(failureOfReset('closed after an answer'))
-    else if (this.#calls.length === 0) this.#pool.release(this)
+    else if (this.#calls.length === 0) this.#isFree = true
     else this.#pool.makeRoom(this)
   }
 
@@ -280,6 +287,8 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     this.#socket.destroy()
     this.#pool.forget(this)
     const calls = this.#calls.splice(0)
+    // Part of a head is an answer as well: the peer did not close the connection while it was idle.
+    if (calls[0] !== undefined && this.#parser.isInMessage) calls[0].hasResponse = true
     for (const call of calls) {
       if (!call.isSent) call.body?.stop()
       // Nothing of an answer to the others has come: they stood behind one that ended the connection.
