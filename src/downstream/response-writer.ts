@@ -54,13 +54,18 @@ export class ResponseWriter {
     this.hasBegun = true
     const { status, contentLength } = head
     const response = this.#response
+    const text = head.lines.toText()
+    const hasNoBody = isHeadMethod || status === 204 || status === 304
     let wantsMore = true
     response.cork(() => {
-      response.writeStatus(STATUS_LINES[status]!)
-      head.lines.writeTo((name, value) => { response.writeHeader(name, value) })
-      if (isHeadMethod || status === 204 || status === 304) {
-        this.#endWithoutBody(status, isHeadMethod ? contentLength : null, closes)
-      } else if (isLast && !isChunked && chunk.length <= MAX_CHUNK_BYTES) {
+      // uWS puts what it gets as a status between the version and a line end, as it is: one call for the whole head.
+      if (text !== null) response.writeStatus(STATUS_LINES[status]! + text)
+      else {
+        response.writeStatus(STATUS_LINES[status]!)
+        head.lines.writeTo((name, value) => { response.writeHeader(name, value) })
+      }
+      if (hasNoBody) this.#endWithoutBody(status, isHeadMethod ? contentLength : null, closes)
+      else if (isLast && !isChunked && chunk.length <= MAX_CHUNK_BYTES) {
         this.byteCount = chunk.length
         response.end(chunk, closes)
         this.isDone = true

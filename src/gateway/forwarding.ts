@@ -42,8 +42,11 @@ export function forwardingText(peer: Peer, host: string, isTls: boolean): string
   lastPeer = peer
   lastHost = host
   lastIsTls = isTls
-  lastText = `x-forwarded-for: ${peer.address}\r\nx-forwarded-proto: ${proto}\r\nx-forwarded-host: ${host}\r\n` +
-    `forwarded: ${forwardedElement(peer, host, proto)}\r\nvia: 1.1 penstock\r\nx-request-id: `
+  // Joined, since V8 would put a sum together anew for every request.
+  lastText = [
+    'x-forwarded-for: ', peer.address, '\r\nx-forwarded-proto: ', proto, '\r\nx-forwarded-host: ', host,
+    '\r\nforwarded: ', forwardedElement(peer, host, proto), '\r\nvia: 1.1 penstock\r\nx-request-id: ',
+  ].join('')
   return lastText
 }
 

@@ -8,6 +8,9 @@ import { Exchange } from './handle.ts'
 import type { Runtime } from './runtime.ts'
 import type { LoadSource } from './shedding.ts'
 
+/** The last two digits of request ids, made once. */
+const ID_ENDS = Array.from({ length: 36 * 36 }, (_, i) => i.toString(36).padStart(2, '0'))
+
 /** The data plane of one worker: takes requests off the listeners and gives each its exchange. */
 export class Gateway implements ExchangeHost {
   readonly wheel: TimerWheel
@@ -22,6 +25,8 @@ export class Gateway implements ExchangeHost {
   onIdle: (() => void) | null = null
   // Random, so that ids of workers, nodes and restarts differ; then counted, which costs nothing.
   readonly #idPrefix = randomBytes(9).toString('base64url')
+  #idBlock = `${this.#idPrefix}-0`
+  #idBlockCount = 0
   #idCount = 0
 
   constructor(runtime: Runtime, deps: { wheel: TimerWheel, accessLog: AccessLog, load: LoadSource, onFault: (cause: unknown) => void }) {
@@ -68,6 +73,10 @@ export class Gateway implements ExchangeHost {
   }
 
   nextRequestId(): string {
-    return `${this.#idPrefix}-${(++this.#idCount).toString(36)}`
+    if (this.#idCount === ID_ENDS.length) {
+      this.#idCount = 0
+      this.#idBlock = `${this.#idPrefix}-${(++this.#idBlockCount).toString(36)}`
+    }
+    return this.#idBlock + ID_ENDS[this.#idCount++]!
   }
 }

@@ -49,6 +49,13 @@ export class Headers implements HeadLines {
     lines.length = kept
   }
 
+  toText(): string {
+    const lines = this.lines
+    let text = ''
+    for (let i = 0; i < lines.length; i += 2) text += `\r\n${lines[i]!}: ${lines[i + 1]!}`
+    return text
+  }
+
   writeTo(write: (name: string, value: string) => void): void {
     const lines = this.lines
     for (let i = 0; i < lines.length; i += 2) write(lines[i]!, lines[i + 1]!)

@@ -28,8 +28,10 @@ export type ResponseHead = {
   readonly contentLength: number | null
 }
 
-/** Header lines that can be written: a list of text, or ranges of a read buffer. A value may hold several lines. */
+/** Header lines that can be written: a list of text, or ranges of a read buffer. */
 export interface HeadLines {
+  /** All lines in one text, each behind a CRLF; null when some value has bytes that are no text. */
+  toText(): string | null
   writeTo(write: (name: string, value: string | Uint8Array) => void): void
 }
 

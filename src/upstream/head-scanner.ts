@@ -19,6 +19,26 @@ const LF = 0x0a
 const SP = 0x20
 const TAB = 0x09
 const COLON = 0x3a
+const DEL = 0x7f
+
+const TE = bytesOf('te')
+const DATE = bytesOf('date')
+const TRAILER = bytesOf('trailer')
+const UPGRADE = bytesOf('upgrade')
+const CONNECTION = bytesOf('connection')
+const CLOSE = bytesOf('close')
+const KEEP_ALIVE = bytesOf('keep-alive')
+const TIMEOUT = bytesOf('timeout=')
+const CONTENT_LENGTH = bytesOf('content-length')
+const PROXY_CONNECTION = bytesOf('proxy-connection')
+const TRANSFER_ENCODING = bytesOf('transfer-encoding')
+const CHUNKED = bytesOf('chunked')
+const PROXY_AUTHENTICATE = bytesOf('proxy-authenticate')
+
+/** Compared by bytes: to read a character of a string costs several times as much. */
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text))
+}
 
 /** What scanHead answers besides a position. */
 export const INCOMPLETE = -1
@@ -90,11 +110,11 @@ export function scanHead(buffer: Buffer, start: number, end: number, head: Parse
     at++
     while (at < end && (buffer[at] === SP || buffer[at] === TAB)) at++
     const valueStart = at
-    let kinds = 0
+    let bits = 0
     for (; at < end; at++) {
-      const kind = IS_VALUE[buffer[at]!]!
-      if (kind === 0) break
-      kinds |= kind
+      const byte = buffer[at]!
+      if (byte < SP ? byte !== TAB : byte === DEL) break
+      bits |= byte
     }
     if (at >= end) return INCOMPLETE
     if (buffer[at] !== CR) return invalid('invalid byte in a header value')
@@ -105,25 +125,27 @@ export function scanHead(buffer: Buffer, start: number, end: number, head: Parse
     at += 2
 
     switch (nameEnd - nameStart) {
-      case 2: if (isName(buffer, nameStart, 'te')) continue; break
-      case 4: if (isName(buffer, nameStart, 'date')) continue; break
-      case 7: if (isName(buffer, nameStart, 'trailer') || isName(buffer, nameStart, 'upgrade')) continue; break
+      case 2: if (isName(buffer, nameStart, TE)) continue; break
+      case 4: if (isName(buffer, nameStart, DATE)) continue; break
+      case 7: if (isName(buffer, nameStart, TRAILER) || isName(buffer, nameStart, UPGRADE)) continue; break
       case 10:
-        if (isName(buffer, nameStart, 'connection')) {
-          const value = latin1(buffer, valueStart, valueEnd).toLowerCase()
-          if (value === 'close') head.isKeptAlive = false
-          else if (value === 'keep-alive') head.isKeptAlive = true
-          else nominated = nominated === null ? value : `${nominated},${value}`
+        if (isName(buffer, nameStart, CONNECTION)) {
+          const length = valueEnd - valueStart
+          if (length === KEEP_ALIVE.length && isName(buffer, valueStart, KEEP_ALIVE)) head.isKeptAlive = true
+          else if (length === CLOSE.length && isName(buffer, valueStart, CLOSE)) head.isKeptAlive = false
+          else {
+            const value = latin1(buffer, valueStart, valueEnd)
+            nominated = nominated === null ? value : `${nominated},${value}`
+          }
           continue
         }
-        if (isName(buffer, nameStart, 'keep-alive')) {
-          const hint = /(?:^|[,\s])timeout\s*=\s*(\d{1,6})/i.exec(latin1(buffer, valueStart, valueEnd))
-          if (hint) head.keepAliveHintMs = Number(hint[1]) * 1000
+        if (isName(buffer, nameStart, KEEP_ALIVE)) {
+          head.keepAliveHintMs = hintMs(buffer, valueStart, valueEnd) ?? head.keepAliveHintMs
           continue
         }
         break
       case 14:
-        if (isName(buffer, nameStart, 'content-length')) {
+        if (isName(buffer, nameStart, CONTENT_LENGTH)) {
           if (head.contentLength !== null) return invalid('two Content-Length')
           if (valueEnd === valueStart || valueEnd - valueStart > 15) return invalid('invalid Content-Length')
           let length = 0
@@ -136,19 +158,19 @@ export function scanHead(buffer: Buffer, start: number, end: number, head: Parse
           continue
         }
         break
-      case 16: if (isName(buffer, nameStart, 'proxy-connection')) continue; break
+      case 16: if (isName(buffer, nameStart, PROXY_CONNECTION)) continue; break
       case 17:
-        if (isName(buffer, nameStart, 'transfer-encoding')) {
+        if (isName(buffer, nameStart, TRANSFER_ENCODING)) {
           if (hasTransferEncoding) return invalid('two Transfer-Encoding')
-          if (valueEnd - valueStart !== 7 || !isName(buffer, valueStart, 'chunked')) return invalid('Transfer-Encoding other than chunked')
+          if (valueEnd - valueStart !== 7 || !isName(buffer, valueStart, CHUNKED)) return invalid('Transfer-Encoding other than chunked')
           hasTransferEncoding = true
           continue
         }
         break
       // Asks for credentials for a proxy that the client never chose.
-      case 18: if (isName(buffer, nameStart, 'proxy-authenticate')) continue; break
+      case 18: if (isName(buffer, nameStart, PROXY_AUTHENTICATE)) continue; break
     }
-    if (kinds & 2) head.hasObsText = true
+    if (bits & 0x80) head.hasObsText = true
     ranges[kept] = nameStart
     ranges[kept + 1] = nameEnd
     ranges[kept + 2] = valueStart
@@ -187,12 +209,24 @@ function digit(byte: number): number {
   return byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : NaN
 }
 
-/** Whether the bytes at `start` are `name` in any case; the caller has compared the lengths. */
-function isName(buffer: Buffer, start: number, name: string): boolean {
-  for (let i = 0; i < name.length; i++) {
-    let byte = buffer[start + i]!
-    if (byte >= 0x41 && byte <= 0x5a) byte |= 0x20
-    if (byte !== name.charCodeAt(i)) return false
-  }
+/**
+ * Whether the bytes at `start` are `name` in any case; the caller has compared the lengths. Of the bytes that may
+ * stand in a name or a value, setting bit 5 makes no other one a small letter, a hyphen or an equals sign.
+ */
+function isName(buffer: Buffer, start: number, name: Uint8Array): boolean {
+  for (let i = 0; i < name.length; i++) if ((buffer[start + i]! | 0x20) !== name[i]) return false
   return true
+}
+
+/** The timeout in a Keep-Alive header; null without one. */
+function hintMs(buffer: Buffer, start: number, end: number): number | null {
+  // Node's servers send it with every answer, and nothing else in it.
+  const digits = end - start - TIMEOUT.length
+  if (digits >= 1 && digits <= 6 && isName(buffer, start, TIMEOUT)) {
+    let seconds = 0
+    for (let at = start + TIMEOUT.length; at < end; at++) seconds = seconds * 10 + digit(buffer[at]!)
+    if (!Number.isNaN(seconds)) return seconds * 1000
+  }
+  const hint = /(?:^|[,\s])timeout\s*=\s*(\d{1,6})/i.exec(latin1(buffer, start, end))
+  return hint === null ? null : Number(hint[1]) * 1000
 }

@@ -58,7 +58,7 @@ class Recorder {
 }
 
 /** Made by the gateway itself. */
-const ADDED = new Set(['host', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'x-request-id', 'connection', 'content-length', 'transfer-encoding'])
+const ADDED = new Set(['host', 'x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded', 'via', 'x-request-id', 'x-request-timeout-ms', 'connection', 'content-length', 'transfer-encoding'])
 
 /** uWS takes bytes above 0x7e at the ends of a value for white space. */
 const trimmed = (value: string | undefined): string | undefined =>
