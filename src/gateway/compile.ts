@@ -86,7 +86,7 @@ function compileRoute(route: RouteConfig, document: Omit<Document, 'routes'>, up
   }
   return {
     id: route.id,
-    ...createPolicies(route),
+    ...createPolicies(route, { nowMs }),
     destination: compileDestination(route, targetOf),
     mirror: route.mirror === undefined ? null : compileMirror(route.mirror, route.timeoutMs, upstreams),
     rank: PRIORITY_RANKS[route.priority],

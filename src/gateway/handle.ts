@@ -1,26 +1,24 @@
 import type { HttpRequest, HttpResponse } from 'uWebSockets.js'
 import { nowMs } from '../base/clock.ts'
 import { Failure } from '../base/failure.ts'
-import { TimerEntry } from '../base/timer-wheel.ts'
 import type { RemoteAddresses } from '../downstream/remote-addresses.ts'
 import { RequestBody } from '../downstream/request-body.ts'
 import { readRequestHead } from '../downstream/request-head.ts'
 import { ResponseWriter } from '../downstream/response-writer.ts'
 import { Headers } from '../http/headers.ts'
 import type { RequestHead, ResponseHead } from '../http/message.ts'
-import type { PolicyExchange, Verdict } from '../policies/policy.ts'
+import type { Verdict } from '../policies/policy.ts'
 import { RouteMatch } from '../routing/router.ts'
 import type { ParsedHead } from '../upstream/response-head.ts'
 import { accessRecord, loggedHeaders } from './access-record.ts'
 import { Answer, type AnswerEvents, LINGER_MS } from './answer.ts'
 import { Delivery, type DeliveryEvents, type Shipment, type Target } from './delivery.ts'
+import { ExchangeFacts } from './exchange-facts.ts'
 import type { ExchangeHost } from './exchange-host.ts'
 import { addForwarding, forwardingText, trustedRequestId } from './forwarding.ts'
-import type { Peer } from './peers.ts'
 import { Mirroring } from './mirroring.ts'
 import { closesConnection, problemOf } from './respond.ts'
-import { keyOf } from './request-key.ts'
-import type { CompiledRoute, Destination, Runtime } from './runtime.ts'
+import type { CompiledRoute, Destination } from './runtime.ts'
 import { isShed } from './shedding.ts'
 
 /** The match of the request at hand: one at a time in a thread. */
@@ -41,59 +39,27 @@ const UNREAD: RequestHead = {
  * 7 write    downstream/response-writer, drained by back-pressure
  * 8 finish   exactly once: access log, counters, release of the runtime
  */
-export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, PolicyExchange, AnswerEvents {
+export class Exchange extends ExchangeFacts implements DeliveryEvents, Shipment, AnswerEvents {
   readonly #gateway: ExchangeHost
   readonly #response: HttpResponse
   readonly #answer: Answer
-  readonly runtime: Runtime
-  readonly isTls: boolean
-  readonly startMs = nowMs()
-  request!: RequestHead
-  requestId = ''
-  clientIp = ''
-  upstreamPath = ''
-  peer: Peer | null = null
-  route: CompiledRoute | null = null
   body: RequestBody | null = null
   delivery: Delivery | null = null
-  #mirroring: Mirroring | null = null
-  headMs: number | null = null
-  status = 0
-  failure: Failure | null = null
-  loggedHeaders: Readonly<Record<string, string>> | null = null
-  giveUpAtMs = 0
   /** Lines of text for the upstream, made once for all tries. */
   forwarding = ''
-  #parameterNames: readonly string[] = []
-  #parameterValues: readonly string[] = []
+  #mirroring: Mirroring | null = null
   #hasAbortHandler = false
   #isFinished = false
 
   constructor(gateway: ExchangeHost, response: HttpResponse, isTls: boolean) {
-    super()
+    super(gateway.runtime, isTls)
     this.#gateway = gateway
     this.#response = response
     this.#answer = new Answer(new ResponseWriter(response, () => this.#onDrain()), this)
-    this.runtime = gateway.runtime
-    this.isTls = isTls
-  }
-
-  get routeId(): string {
-    return this.route?.id ?? ''
   }
 
   get bytesOut(): number {
     return this.#answer.byteCount
-  }
-
-  /** As a BalanceRequest. */
-  keyValue(key: string): string | undefined {
-    return keyOf(key)(this)
-  }
-
-  parameter(name: string): string | undefined {
-    const index = this.#parameterNames.indexOf(name)
-    return index < 0 ? undefined : this.#parameterValues[index]
   }
 
   handle(request: HttpRequest, remotes: RemoteAddresses): void {
@@ -116,8 +82,8 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
       return this.onFailure(new Failure(outcome === 'noRoute' ? 'GW_NO_ROUTE' : 'GW_METHOD_NOT_ALLOWED'), MATCH.allow)
     }
     const route = this.route = MATCH.target!
-    this.#parameterNames = MATCH.parameterNames
-    if (this.#parameterNames.length > 0) this.#parameterValues = MATCH.parameterValues.slice()
+    this.parameterNames = MATCH.parameterNames
+    if (this.parameterNames.length > 0) this.parameterValues = MATCH.parameterValues.slice()
     this.upstreamPath = head.path
     if (isShed(route.rank, gateway.load.level)) return this.onFailure(new Failure('GW_OVERLOADED'))
 
@@ -233,7 +199,7 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
   /** 7 write */
   #write(head: ResponseHead, chunk: Buffer, isLast: boolean, closes = false): boolean {
     this.status = head.status
-    return this.#answer.begin(head, this.request.method === 'HEAD', chunk, isLast, closes || this.#gateway.isDraining, this.body)
+    return this.#answer.begin(this.withAdded(head), this.request.method === 'HEAD', chunk, isLast, closes || this.#gateway.isDraining, this.body)
   }
 
   #onDrain(): void {
@@ -322,6 +288,7 @@ export class Exchange extends TimerEntry implements DeliveryEvents, Shipment, Po
     gateway.wheel.cancel(this)
     this.body?.detach()
     this.#mirroring?.onEnd(this.failure === null)
+    for (const fault of this.runFinishers()) gateway.onFault(fault)
     const { log } = this.runtime
     if (log !== null && (log.sampleRatio === 1 || this.failure !== null || Math.random() < log.sampleRatio)) {
       gateway.accessLog.write(accessRecord(this, log))

@@ -1,6 +1,6 @@
 import type { RouteConfig } from '../config/schema.ts'
 import { fault } from './fault.ts'
-import type { Policy, PolicySpec } from './policy.ts'
+import type { Policy, PolicyDeps, PolicySpec } from './policy.ts'
 import { requestTransform } from './request-transform.ts'
 import { responseTransform } from './response-transform.ts'
 
@@ -18,8 +18,8 @@ const POLICY_ORDER: readonly PolicySpec[] = [
 const NONE: readonly Policy[] = []
 
 /** The policies of a route, each in its place. Routes without any share one empty list. */
-export function createPolicies(route: RouteConfig): { onRequest: readonly Policy[]; onResponse: readonly Policy[] } {
-  const policies = POLICY_ORDER.map(spec => spec.create(route)).filter(policy => policy !== null)
+export function createPolicies(route: RouteConfig, deps: PolicyDeps): { onRequest: readonly Policy[]; onResponse: readonly Policy[] } {
+  const policies = POLICY_ORDER.map(spec => spec.create(route, deps)).filter(policy => policy !== null)
   if (policies.length === 0) return { onRequest: NONE, onResponse: NONE }
   return {
     onRequest: policies.filter(policy => policy.onRequest !== undefined),

@@ -3,8 +3,36 @@ import type { RouteConfig } from '../config/schema.ts'
 import type { Headers } from '../http/headers.ts'
 import type { RequestHead } from '../http/message.ts'
 
+/** Who asks, as an authenticator found. */
+export type Identity = {
+  /** Name of the authenticator in the document. */
+  readonly authenticator: string
+  /** Subject of a token, id of a key's owner, name of a user: for logs and as a key of last resort. */
+  readonly subject: string
+  /** null: known by its subject only. */
+  readonly consumer: Consumer | null
+  readonly scopes: readonly string[]
+  /** Of a token or an introspection; null: none. */
+  readonly claims: Readonly<Record<string, unknown>> | null
+}
+
+/** Somebody whom the document names. */
+export type Consumer = {
+  readonly id: string
+  /** Name of a plan; null: none. */
+  readonly plan: string | null
+  readonly groups: readonly string[]
+}
+
 /** What a policy may know and change of an exchange. */
 export interface PolicyExchange {
+  /** null: nobody has asked, or nobody is known. */
+  identity: Identity | null
+  readonly isTls: boolean
+  /** Adds a line to whatever answer the exchange gets, also to a failure; costs no copy of the upstream's lines. */
+  addResponseHeader(name: string, value: string): void
+  /** `run` is called once, when the exchange is over, however it ended. */
+  whenFinished(run: () => void): void
   readonly request: RequestHead
   readonly routeId: string
   readonly requestId: string
@@ -36,8 +64,13 @@ export interface Policy {
   onResponse?(exchange: PolicyExchange, status: number, headers: Headers): void
 }
 
+/** What policies share beyond their route; made once a runtime or once a worker. */
+export type PolicyDeps = {
+  readonly nowMs: () => number
+}
+
 /** Makes a policy of what a route says; null when the route does not ask for it, so that it costs nothing. */
 export type PolicySpec = {
   readonly name: string
-  create(route: RouteConfig): Policy | null
+  create(route: RouteConfig, deps: PolicyDeps): Policy | null
 }

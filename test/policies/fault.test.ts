@@ -1,20 +1,14 @@
 import t from 'tap'
 import type { RouteConfig } from '../../src/config/schema.ts'
-import { Headers } from '../../src/http/headers.ts'
 import { Delays, Fault, fault, type FaultConfig } from '../../src/policies/fault.ts'
-import type { Answer, PolicyExchange } from '../../src/policies/policy.ts'
+import type { Answer, PolicyDeps, PolicyExchange } from '../../src/policies/policy.ts'
+import { FakeExchange } from '../support/fake-exchange.ts'
 import { Random } from '../support/random.ts'
 
 const NONE: FaultConfig = { header: null, delay: null, abort: null }
 
-function exchangeOf(lines: Readonly<Record<string, string>> = {}): PolicyExchange {
-  const headers = new Headers()
-  for (const [name, value] of Object.entries(lines)) headers.add(name, value)
-  return {
-    request: { method: 'GET', path: '/', query: '', host: 'a', headers, contentLength: null, isChunked: false, hasForwarding: false },
-    routeId: 'r', requestId: 'id', clientIp: '1.2.3.4', upstreamPath: '/', parameter: () => undefined,
-  }
-}
+const exchangeOf = (lines: Readonly<Record<string, string>> = {}): PolicyExchange => new FakeExchange(lines)
+const DEPS: PolicyDeps = { nowMs: () => 0 }
 
 /** Timers that run when a test says so. */
 function faultOf(config: Partial<FaultConfig>, { random = (): number => 0, maxWaiting = 10 } = {}) {
@@ -26,9 +20,9 @@ function faultOf(config: Partial<FaultConfig>, { random = (): number => 0, maxWa
 const routeWith = (config?: Partial<FaultConfig>): RouteConfig => ({ fault: config && { ...NONE, ...config } }) as unknown as RouteConfig
 
 t.test('a route without faults has no policy', async t => {
-  t.equal(fault.create(routeWith()), null)
-  t.equal(fault.create(routeWith({ header: 'x-fault' })), null)
-  t.not(fault.create(routeWith({ abort: { status: 503, ratio: 1 } })), null)
+  t.equal(fault.create(routeWith(), DEPS), null)
+  t.equal(fault.create(routeWith({ header: 'x-fault' }), DEPS), null)
+  t.not(fault.create(routeWith({ abort: { status: 503, ratio: 1 } }), DEPS), null)
 })
 
 t.test('an abort is a problem that tells its code', async t => {
@@ -93,7 +87,7 @@ t.test('no more than so many wait; beyond that there is no delay', async t => {
 })
 
 t.test('the policy of a route waits by the clock of the system', async t => {
-  const policy = fault.create(routeWith({ delay: { ms: 1, ratio: 1 } }))!
+  const policy = fault.create(routeWith({ delay: { ms: 1, ratio: 1 } }), DEPS)!
   // The timer of a delay alone keeps no thread alive.
   const keepAlive = setInterval(() => {}, 1000)
   t.equal(await policy.onRequest!(exchangeOf()), null)
