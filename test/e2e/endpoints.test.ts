@@ -169,3 +169,14 @@ t.test('the breaker opens, answers at once with Retry-After, tries again and clo
   await until(gateway, ['well'])
   await gateway.until(() => gateway.log.some(line => line.event === 'breakerChanged' && line['state'] === 'closed'))
 })
+
+t.test('an adaptive limit answers at once what would only wait', async t => {
+  const a = await CountingUpstream.start(response => { setTimeout(() => response.end('a'), 200) })
+  const gateway = await start(t, { endpoints: [a.url], retries: { attempts: 1 }, breaker: { adaptive: { minInFlight: 1, maxInFlight: 2 } } }, a)
+  const answers = await Promise.all(Array.from({ length: 5 }, () => ask(gateway)))
+  t.strictSame(answers.map(({ status }) => status).sort(), [200, 200, 503, 503, 503])
+  const refused = answers.find(({ status }) => status === 503)!
+  t.match(refused.body, 'GW_UPSTREAM_LIMITED')
+  t.ok(refused.headers.get('retry-after'))
+  t.equal((await ask(gateway)).status, 200)
+})
