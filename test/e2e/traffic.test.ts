@@ -89,16 +89,20 @@ t.test('shedding: when the loop lags, low priority goes first and critical never
   t.teardown(() => gateway.stop())
   const shed = new Map<string, number>()
   const endMs = performance.now() + 4000
+  let roundsOfLowAlone = 0
   while (performance.now() < endMs) {
+    const shedNow: string[] = []
     for (const { id } of routes) {
       const { status, body } = await ask(gateway, `/${id}`)
       if (status === 200) continue
       t.match(body, 'GW_OVERLOADED')
       shed.set(id, (shed.get(id) ?? 0) + 1)
+      shedNow.push(id)
     }
+    if (shedNow.join() === 'low') roundsOfLowAlone++
   }
   t.ok((shed.get('low') ?? 0) > 0, 'low is shed')
   t.ok((shed.get('normal') ?? 0) > 0, 'normal is shed at twice the lag')
-  t.ok(shed.get('low')! >= shed.get('normal')!, 'low before normal')
+  t.ok(roundsOfLowAlone > 0, 'and served again while low is still shed')
   t.notOk(shed.has('critical'))
 })
