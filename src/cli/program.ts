@@ -1,5 +1,7 @@
-import { Command, type CommanderError } from 'commander'
+import { Command, type CommanderError, InvalidArgumentError } from 'commander'
 import { ConfigError } from '../config/config-error.ts'
+import type { AdminOptions } from './admin-client.ts'
+import { addKeysCommand, withAdmin } from './keys.ts'
 
 const BAD_USAGE = 2
 
@@ -29,6 +31,11 @@ export function createProgram(): Command {
   program.command('schema')
     .description('Prints the JSON Schema of the document.')
     .action(() => guarded(async () => (await import('./schema.ts')).printSchema()))
+  addKeysCommand(program, guarded)
+  withAdmin(program.command('status'))
+    .description('Tells how a running gateway is: version, workers, endpoints; through the admin API.')
+    .option('--json', 'as JSON', false)
+    .action((options: AdminOptions & { json: boolean }) => guarded(async () => (await import('./status.ts')).showStatus(options)))
   program.command('docs', { hidden: true })
     .description('Brings the generated parts of a page up to date, or checks that they are.')
     .argument('<file>')
@@ -46,7 +53,7 @@ async function guarded(run: () => Promise<number>): Promise<void> {
       process.exitCode = BAD_USAGE
     } else {
       process.stderr.write(`penstock: ${cause instanceof Error ? cause.message : String(cause)}\n`)
-      process.exitCode = 1
+      process.exitCode = cause instanceof InvalidArgumentError ? BAD_USAGE : 1
     }
   }
 }

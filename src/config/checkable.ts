@@ -1,4 +1,4 @@
-import { documentSchema, type Document, type ListenerConfig, type RouteConfig, type UpstreamConfig } from './schema.ts'
+import { type AdminConfig, documentSchema, type Document, type ListenerConfig, type RouteConfig, type UpstreamConfig } from './schema.ts'
 import { valueAt } from './pointer.ts'
 
 /**
@@ -8,16 +8,17 @@ import { valueAt } from './pointer.ts'
 export type Checkable = {
   readonly listeners: readonly (ListenerConfig | undefined)[]
   readonly trustedProxies: readonly (string | undefined)[]
+  readonly admin: AdminConfig | null | undefined
   /** Every name that is defined, also of one that is refused. */
   readonly upstreams: ReadonlyMap<string, UpstreamConfig | undefined>
   readonly routes: readonly (RouteConfig | undefined)[]
 }
 
-export function checkableOf({ listeners, trustedProxies, upstreams, routes }: Document): Checkable {
-  return { listeners, trustedProxies, upstreams: new Map(Object.entries(upstreams)), routes }
+export function checkableOf({ listeners, trustedProxies, admin, upstreams, routes }: Document): Checkable {
+  return { listeners, trustedProxies, admin, upstreams: new Map(Object.entries(upstreams)), routes }
 }
 
-const { listeners, trustedProxies, upstreams, routes } = documentSchema.shape
+const { listeners, trustedProxies, admin, upstreams, routes } = documentSchema.shape
 const listenerSchema = listeners.unwrap().element
 const proxySchema = trustedProxies.unwrap().element
 const upstreamSchema = upstreams.unwrap().valueType
@@ -35,6 +36,7 @@ export function salvage(root: unknown, unknown: readonly (readonly (string | num
   return {
     listeners: listAt(copy, 'listeners').map(item => listenerSchema.safeParse(item).data),
     trustedProxies: listAt(copy, 'trustedProxies').map(item => proxySchema.safeParse(item).data),
+    admin: admin.safeParse(valueAt(copy, ['admin'])).data,
     upstreams: byName,
     routes: listAt(copy, 'routes').map(item => routeSchema.safeParse(item).data),
   }

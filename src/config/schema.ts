@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
+import { admin, dataDirectory } from './schema-admin.ts'
 import { upstream } from './schema-upstream.ts'
 import { bytes, headerName, headerValue, milliseconds, ratio, requestKey, text } from './schema-values.ts'
 
@@ -101,6 +102,8 @@ export const documentSchema = z.strictObject({
     query: z.boolean().default(false).describe('Log the query too.'),
     redact: z.array(z.string().min(1).toLowerCase()).default(['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key']).describe('Headers and query parameters whose value is logged as `[redacted]`.'),
   }).nullable().prefault({}).describe('One line of JSON an exchange; null: none.'),
+  admin,
+  dataDirectory,
   zone: text().nullable().default(null).describe('Where this gateway stands; endpoints of the same `zone` are preferred.'),
   shedding: z.strictObject({
     maxLagMs: milliseconds().default(200).describe('Routes of low priority are shed when the event loop of a worker lags this much; normal ones at twice, high ones at four times.'),
@@ -118,13 +121,14 @@ export type RouteConfig = Document['routes'][number]
 export type UpstreamConfig = Document['upstreams'][string]
 export type ListenerConfig = Document['listeners'][number]
 export type AccessLogConfig = NonNullable<Document['accessLog']>
+export type AdminConfig = NonNullable<Document['admin']>
 
 /**
  * Names of the contract that a later version serves: by JSON pointer, `*` for any name or index. Each is refused with
  * its reason, so that no one believes in a protection that is not there.
  */
 export const NOT_SUPPORTED_YET: readonly string[] = [
-  '/redis', '/admin', '/dataDirectory', '/authenticators', '/offload', '/aws', '/functions', '/lambda', '/plans', '/consumers',
+  '/redis', '/authenticators', '/offload', '/aws', '/functions', '/lambda', '/plans', '/consumers',
   '/listeners/*/proxyProtocol', '/listeners/*/tls/clientCa',
   '/routes/*/auth', '/routes/*/ip', '/routes/*/limits', '/routes/*/maxConcurrent', '/routes/*/cors', '/routes/*/validate',
   '/routes/*/cache', '/routes/*/function', '/routes/*/aggregate',

@@ -23,6 +23,7 @@ function withAbsoluteNames(document: Document, folder: string): Document {
         certificates: listener.tls.certificates.map(each => ({ ...each, cert: absolute(each.cert), key: absolute(each.key) })),
       },
     })),
+    dataDirectory: absolute(document.dataDirectory),
     accessLog: accessLog === null || isStream ? accessLog : { ...accessLog, destination: absolute(accessLog.destination) },
     upstreams: Object.fromEntries(Object.entries(document.upstreams).map(([name, config]) => [name, {
       ...config,

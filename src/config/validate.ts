@@ -1,3 +1,4 @@
+import { checkAdmin } from './check-admin.ts'
 import { checkableOf, salvage } from './checkable.ts'
 import { checkPrototypeName, checkRoutes } from './check-routes.ts'
 import { checkServers } from './check-servers.ts'
@@ -29,6 +30,7 @@ export function validate(source: SourceDocument, folder: string): Validation {
     const checkable = result.success ? checkableOf(result.data) : salvage(root, refusedKeys)
     checkPrototypeName(valueAt(root, ['upstreams']), ['upstreams'], list)
     checkServers(checkable, list, files)
+    checkAdmin(checkable, list)
     checkRoutes(checkable, { root, list, unsureRoutes: routesOf(refusedKeys) })
   }
   const findings = [...schemaFindings, ...list.findings]

@@ -3,7 +3,10 @@ import { setFlagsFromString } from 'node:v8'
 import { ConfigError, printProblem } from '../config/config-error.ts'
 import { createLog } from '../telemetry/log.ts'
 import { AccessLogWriter } from './access-log-writer.ts'
+import { AdminPlane } from './admin/admin-plane.ts'
+import { createStatus } from './admin/status.ts'
 import { createDirectory } from './create-directory.ts'
+import type { DeclaredIdentities } from './identities.ts'
 import { type LoadedDocument, loadDocument } from './loader.ts'
 import { findPorts } from './ports.ts'
 import { Publisher } from './publisher.ts'
@@ -36,8 +39,10 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   process.env['UWS_HTTP_MAX_HEADERS_SIZE'] = String(served.document.bounds.maxHeadBytes)
 
   let ports: Map<string, number>
+  let admin: AdminPlane
   try {
     ports = await findPorts(addressesOf(served), new Map())
+    admin = await AdminPlane.open(served.document, declaredBy(served), log, message => supervisor.broadcast(message))
   } catch (cause) {
     log.fatal({ event: 'startFailed', problem: (cause as Error).message })
     return 1
@@ -47,7 +52,7 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   const directory = createDirectory(log, (upstream, table) => supervisor.broadcast({ type: 'endpoints', upstream, table }))
   await directory.apply(served.document.upstreams, served.files)
   const publisher: Publisher = new Publisher(withPorts(served.parts, ports), () => supervisor, () => directory.tables())
-  const supervisor: Supervisor = new Supervisor(served.document.workers, () => ({ parts: publisher.current, tables: directory.tables() }), log, {
+  const supervisor: Supervisor = new Supervisor(served.document.workers, () => ({ parts: publisher.current, tables: directory.tables(), identities: admin.identities() }), log, {
     onMessage: (worker, message) => {
       switch (message.type) {
         case 'accessLog': return accessLog.write(message.lines)
@@ -63,10 +68,16 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   })
   try {
     await supervisor.start()
+    await admin.listen(createStatus(() => ({
+      version: publisher.current.version,
+      workers: { configured: supervisor.count, ready: supervisor.ready().length },
+      tables: directory.tables(),
+    })))
   } catch (cause) {
     log.fatal({ event: 'startFailed', problem: (cause as Error).message })
     directory.stop()
     await supervisor.drain(0)
+    await admin.close()
     return 1
   }
 
@@ -84,6 +95,7 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
         throw cause
       })
       ports = nextPorts
+      admin.follow(declaredBy(next))
       await accessLog.follow(next.document.accessLog)
       const needsRestart = changesThatNeedRestart(served, next)
       if (needsRestart.length > 0) log.warn({ event: 'restartNeeded', keys: needsRestart })
@@ -125,10 +137,14 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   directory.stop()
   log.info({ event: 'draining', timeoutMs: served.document.drainTimeoutMs })
   const cut = await supervisor.drain(served.document.drainTimeoutMs)
+  await admin.close()
   await accessLog.close()
   log.info({ event: 'stopped', cutExchanges: cut })
   return 0
 }
+
+/** The schema has neither plans nor consumers yet. */
+const declaredBy = (_served: LoadedDocument): DeclaredIdentities => ({ consumers: [], plans: null })
 
 const addressesOf = ({ document }: LoadedDocument): string[] => document.listeners.map(listener => listener.address)
 
@@ -136,6 +152,9 @@ function changesThatNeedRestart(before: LoadedDocument, after: LoadedDocument): 
   const keys: string[] = []
   if (before.document.workers !== after.document.workers) keys.push('/workers')
   if (before.document.bounds.maxHeadBytes !== after.document.bounds.maxHeadBytes) keys.push('/bounds/maxHeadBytes')
+  for (const key of ['admin', 'dataDirectory'] as const) {
+    if (JSON.stringify(before.document[key]) !== JSON.stringify(after.document[key])) keys.push(`/${key}`)
+  }
   return keys
 }
 

@@ -13,6 +13,7 @@ export type ToWorker =
   | { readonly type: 'abandon'; readonly version: string }
   /** Endpoints came, went, or changed their health; for the version that is served and the one that is prepared. */
   | { readonly type: 'endpoints'; readonly upstream: string; readonly table: EndpointTable }
+  | IdentitiesMessage
   | { readonly type: 'drain'; readonly timeoutMs: number }
 
 export type FromWorker =
@@ -59,4 +60,29 @@ export type ListenerTlsPart = {
   readonly certificates: readonly { readonly hosts: readonly string[]; readonly certFile: string; readonly keyFile: string }[]
 }
 
-export type WorkerData = { readonly parts: SnapshotParts; readonly tables: EndpointTables }
+/**
+ * Who may call: consumers and keys of the document and of the store. `isWhole`: it replaces all that was told before; else
+ * it is a change to it: consumers by `id` and keys by `digest` are added or replaced, revoked digests are removed.
+ */
+export type IdentitiesMessage = {
+  readonly type: 'identities'
+  readonly isWhole: boolean
+  readonly consumers: readonly IdentityConsumer[]
+  readonly keys: readonly IdentityKey[]
+  /** Digests that are refused from now on, also where an answer about them is cached. */
+  readonly revoked: readonly string[]
+}
+
+export type IdentityConsumer = { readonly id: string; readonly plan: string | null; readonly groups: readonly string[] }
+
+export type IdentityKey = {
+  /** SHA-256 of the key's UTF-8 bytes, 64 hexadecimal digits in lower case. */
+  readonly digest: string
+  readonly consumerId: string
+  /** null: that of its consumer. */
+  readonly plan: string | null
+  /** Milliseconds since 1970; null: never. The worker refuses it from then on. */
+  readonly expiresAtMs: number | null
+}
+
+export type WorkerData = { readonly parts: SnapshotParts; readonly tables: EndpointTables; readonly identities: IdentitiesMessage }
