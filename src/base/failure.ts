@@ -18,6 +18,8 @@ export type FailureKind = {
 /** Every reason why there is no proper answer, with its status. The README's table is made from it. */
 export const FAILURES = {
   GW_BAD_REQUEST: { status: 400, origin: 'downstream', retry: 'never', means: 'the request is malformed or ambiguous; its connection is closed' },
+  GW_UNAUTHENTICATED: { status: 401, origin: 'downstream', retry: 'never', means: 'no credential that the route accepts; WWW-Authenticate names the schemes' },
+  GW_FORBIDDEN: { status: 403, origin: 'downstream', retry: 'never', means: 'the caller is known but has no right to this: its groups, its scopes or its address' },
   GW_NO_ROUTE: { status: 404, origin: 'downstream', retry: 'never', means: 'no route matches host, path and conditions' },
   GW_METHOD_NOT_ALLOWED: { status: 405, origin: 'downstream', retry: 'never', means: 'routes match, but for other methods; Allow names them' },
   GW_BODY_TOO_LARGE: { status: 413, origin: 'downstream', retry: 'never', means: 'the body is larger than maxBodyBytes, as announced or as counted; its connection is closed' },
@@ -28,6 +30,7 @@ export const FAILURES = {
   GW_INTERNAL: { status: 500, origin: 'gateway', retry: 'never', means: 'a fault of the gateway itself; the log tells more' },
   GW_DRAINING: { status: 503, origin: 'gateway', retry: 'never', means: 'the gateway is stopping' },
   GW_OVERLOADED: { status: 503, origin: 'gateway', retry: 'never', means: 'the worker has too much to do, and the priority of the route is among those that are shed now' },
+  GW_AUTH_UNAVAILABLE: { status: 503, origin: 'gateway', retry: 'never', means: 'who asks can\'t be told now: keys, introspection or the deciding service don\'t answer, or too many checks are under way' },
   GW_EXCHANGE_TIMEOUT: { status: 504, origin: 'gateway', retry: 'never', means: 'the exchange took longer than the timeoutMs of its route' },
   GW_UPSTREAM_UNRESOLVED: { status: 502, origin: 'upstream', retry: 'always', means: 'the name of the endpoint did not resolve' },
   GW_UPSTREAM_REFUSED: { status: 502, origin: 'upstream', retry: 'always', means: 'no connection to the endpoint: refused or unreachable' },

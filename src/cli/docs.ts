@@ -4,7 +4,7 @@ import { jsonSchema } from './schema.ts'
 
 type JsonSchema = {
   type?: string; description?: string; default?: unknown; enum?: unknown[]; const?: unknown
-  properties?: Record<string, JsonSchema>; additionalProperties?: JsonSchema | boolean; items?: JsonSchema; anyOf?: JsonSchema[]
+  properties?: Record<string, JsonSchema>; additionalProperties?: JsonSchema | boolean; items?: JsonSchema; anyOf?: JsonSchema[]; oneOf?: JsonSchema[]
   required?: string[]
 }
 
@@ -46,7 +46,7 @@ function collect(schema: JsonSchema, path: string, rows: string[]): void {
     const key = path === '' ? name : `${path}.${name}`
     const isRequired = schema.required?.includes(name) ?? false
     rows.push(`| \`${key}\` | ${typeOf(property)} | ${isRequired ? 'required' : defaultOf(property)} | ${(property.description ?? '').replaceAll('|', '\\|')} |`)
-    for (const variant of [property, ...property.anyOf ?? []]) descend(variant, key, rows)
+    for (const variant of [property, ...property.anyOf ?? [], ...property.oneOf ?? []]) descend(variant, key, rows)
   }
 }
 
@@ -54,11 +54,13 @@ function descend(schema: JsonSchema, key: string, rows: string[]): void {
   collect(schema, key, rows)
   const values = typeof schema.additionalProperties === 'object' ? schema.additionalProperties : undefined
   if (values !== undefined) descend(values, `${key}.*`, rows)
+  if (values?.oneOf !== undefined) for (const variant of values.oneOf) descend(variant, `${key}.*`, rows)
   if (schema.items !== undefined) for (const variant of [schema.items, ...schema.items.anyOf ?? []]) descend(variant, `${key}[]`, rows)
 }
 
 function typeOf(schema: JsonSchema): string {
-  if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ')
+  const variants = schema.anyOf ?? schema.oneOf
+  if (variants !== undefined) return variants.map(typeOf).join(' or ')
   if (schema.enum !== undefined) return schema.enum.map(value => `\`${String(value)}\``).join(', ')
   if (schema.const !== undefined) return `\`${String(schema.const)}\``
   return schema.type === 'array' ? `list of ${schema.items === undefined ? 'values' : typeOf(schema.items)}` : schema.type ?? 'any'

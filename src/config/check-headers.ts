@@ -14,16 +14,23 @@ export function checkHeaderName(name: string, side: HeadSide, path: Path, list: 
   else if (side === 'response' && name === 'date') list.add(path, '\'date\' is written by the gateway: remove it', at)
 }
 
+/** Templates that tell who asks. */
+const OF_IDENTITY = /^(?:consumer\.(?:id|plan)|claim\..+)$/
+
 /** Checks the templates of a header value: `{name}` of the match, or something that every request has. */
-export function checkHeaderTemplates(value: string, parameters: readonly string[], path: Path, list: FindingList): void {
+export function checkHeaderTemplates(value: string, { parameters, hasAuth }: { parameters: readonly string[]; hasAuth: boolean }, path: Path, list: FindingList): void {
   for (const { name, written } of templatesIn(value)) {
     if (name === 'request.id' || name === 'client.ip') continue
+    if (OF_IDENTITY.test(name)) {
+      if (!hasAuth) list.add(path, `${list.hasVariable(path) ? 'a template' : written} is always empty: nobody is known without 'auth' on the route`)
+      continue
+    }
     if (/^query\../.test(name)) continue
     if (/^header\.[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) {
       if (isTakenOut(name.slice(7).toLowerCase())) list.add(path, `${written} is always empty: the gateway takes this header out of the request`)
       continue
     }
-    checkParameter(name, written, parameters, path, list, '{query.x}, {header.x}, {request.id}, {client.ip}')
+    checkParameter(name, written, parameters, path, list, '{query.x}, {header.x}, {request.id}, {client.ip}, {consumer.id}, {consumer.plan}, {claim.NAME}')
   }
 }
 

@@ -1,3 +1,4 @@
+import { checkAccess } from './check-access.ts'
 import { checkDestination } from './check-destination.ts'
 import { checkHeaderName, checkHeaderTemplates, checkRequestPath, isTakenOut } from './check-headers.ts'
 import type { Checkable } from './checkable.ts'
@@ -17,7 +18,7 @@ export type RouteChecks = {
 }
 
 /** Names, patterns, destinations and templates of all routes, and routes that could both win. */
-export function checkRoutes({ routes, upstreams }: Checkable, checks: RouteChecks): void {
+export function checkRoutes({ routes, upstreams, authenticators }: Checkable, checks: RouteChecks): void {
   const firsts = new Map<string, number>()
   const matchable: { route: RouteConfig; index: number }[] = []
   routes.forEach((route, index) => {
@@ -27,6 +28,7 @@ export function checkRoutes({ routes, upstreams }: Checkable, checks: RouteCheck
     if (first === undefined) firsts.set(route.id, index)
     else list.add(['routes', index, 'id'], `id ${list.quote(['routes', index, 'id'], route.id)} is taken by /routes/${first}: choose another`)
     checkDestination(route, index, upstreams, list, unsureRoutes.has(index))
+    checkAccess(route, index, authenticators, list)
     if (checkMatch(route, index, checks)) matchable.push({ route, index })
     checkChanges(route, index, checks)
     if (route.mock !== undefined) checkMock(route.mock, index, checks)
@@ -66,7 +68,7 @@ function checkChanges(route: RouteConfig, index: number, { root, list }: RouteCh
     const path = ['routes', index, side, 'headers']
     checkHeaderRecord(set, valueAt(written, [side, 'headers', 'set']), [...path, 'set'], list, (name, place) => {
       checkHeaderName(name, side, place, list, 'key')
-      checkHeaderTemplates(set[name]!, parameters, place, list)
+      checkHeaderTemplates(set[name]!, { parameters, hasAuth: route.auth !== undefined }, place, list)
     })
     remove.forEach((name, place) => checkHeaderName(name, side, [...path, 'remove', place], list, 'value'))
   }

@@ -23,6 +23,12 @@ function findingsOf(issue: Issue, path: Path, root: unknown): Finding[] {
 /** The branch that fits the value best speaks for the union; where none fits, all say what they want. */
 function unionFindings(issue: z.core.$ZodIssueInvalidUnion, path: Path, root: unknown): Finding[] {
   const value = valueAt(root, path)
+  const { discriminator, options } = issue as { discriminator?: string; options?: readonly unknown[] }
+  if (discriminator !== undefined && options !== undefined) {
+    // The path ends in the member that chooses the branch.
+    const wanted = options.map(option => `'${String(option)}'`).join(' or ')
+    return [{ path, message: value === undefined ? missing(path, wanted) : `must be ${wanted}` }]
+  }
   if (value === undefined) return [{ path, message: missing(path, wantOfUnion(issue)) }]
   const fitting = issue.errors.filter(errors => !errors.some(error => error.path.length === 0 && isTypeIssue(error)))
   const [best] = fitting.sort((left, right) => left.length - right.length)

@@ -56,6 +56,11 @@ export class PemFiles {
     this.#list.add([...path, 'key'], `${this.#list.quote([...path, 'key'], key)} is not the key of certificate ${this.#list.quote([...path, 'cert'], cert)}`)
   }
 
+  /** The content of a file; null, and a finding, when it can't be read. */
+  text(name: string, path: Path): string | null {
+    return this.#read(name, path)
+  }
+
   #read(name: string, path: Path): string | null {
     const file = resolve(this.#folder, name)
     try {

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { admin, dataDirectory } from './schema-admin.ts'
+import { authenticator, authenticatorName, consumer, plan, routeAuth, routeIp } from './schema-identity.ts'
 import { upstream } from './schema-upstream.ts'
 import { bytes, headerName, headerValue, milliseconds, ratio, requestKey, text } from './schema-values.ts'
 
@@ -67,10 +68,12 @@ const fault = z.strictObject({
 const route = z.strictObject({
   id: z.string().regex(/^[\w.:/-]{1,128}$/, 'may hold letters, digits and _ . : / -, at most 128').describe('Name in logs and in metrics; unique.'),
   match: match.describe('Which requests.'),
+  auth: routeAuth.optional().describe('Who may call; absent: anybody.'),
+  ip: routeIp.optional().describe('Which addresses may call; absent: all.'),
   request: z.strictObject({
     path: z.string().regex(/^\//, 'must start with \'/\'').optional().describe('Path to ask the upstream for; `{name}` takes a parameter of the match. Absent: the path as it came, normalised.'),
     headers: headerChanges.prefault({}).describe('Changes to the request head.'),
-  }).prefault({}).describe('What the upstream gets. Values take `{name}`, `{query.x}`, `{header.x}`, `{request.id}`, `{client.ip}`.'),
+  }).prefault({}).describe('What the upstream gets. Values take `{name}`, `{query.x}`, `{header.x}`, `{request.id}`, `{client.ip}`, and with `auth` `{consumer.id}`, `{consumer.plan}`, `{claim.NAME}`.'),
   response: z.strictObject({
     headers: headerChanges.prefault({}).describe('Changes to the response head.'),
   }).prefault({}).describe('What the client gets. Values take the same templates as the request.'),
@@ -110,6 +113,9 @@ export const documentSchema = z.strictObject({
     maxHeapRatio: ratio().default(0.9).describe('And when its heap is filled so far; then all but high and critical ones.'),
   }).nullable().prefault({}).describe('Answers 503 at once where all would be late; null: never.'),
   upstreams: z.record(z.string().regex(/^[\w.-]{1,64}$/, 'may hold letters, digits and _ . -, at most 64'), upstream).default({}).describe('Groups of endpoints by name.'),
+  authenticators: z.record(authenticatorName(), authenticator).default({}).describe('How callers show who they are, by name; routes name them under `auth`.'),
+  plans: z.record(authenticatorName(), plan).default({}).describe('What consumers may use, by name.'),
+  consumers: z.array(consumer).default([]).describe('Who calls.'),
   routes: z.array(route).default([]).describe('What is served.'),
 })
 
@@ -128,9 +134,9 @@ export type AdminConfig = NonNullable<Document['admin']>
  * its reason, so that no one believes in a protection that is not there.
  */
 export const NOT_SUPPORTED_YET: readonly string[] = [
-  '/redis', '/authenticators', '/offload', '/aws', '/functions', '/lambda', '/plans', '/consumers',
+  '/redis', '/offload', '/aws', '/functions', '/lambda',
   '/listeners/*/proxyProtocol', '/listeners/*/tls/clientCa',
-  '/routes/*/auth', '/routes/*/ip', '/routes/*/limits', '/routes/*/maxConcurrent', '/routes/*/cors', '/routes/*/validate',
+  '/routes/*/limits', '/routes/*/maxConcurrent', '/routes/*/cors', '/routes/*/validate',
   '/routes/*/cache', '/routes/*/function', '/routes/*/aggregate',
   '/routes/*/request/body', '/routes/*/response/body', '/routes/*/response/compress',
 ]

@@ -25,6 +25,9 @@ function withAbsoluteNames(document: Document, folder: string): Document {
     })),
     dataDirectory: absolute(document.dataDirectory),
     accessLog: accessLog === null || isStream ? accessLog : { ...accessLog, destination: absolute(accessLog.destination) },
+    authenticators: Object.fromEntries(Object.entries(document.authenticators).map(([name, config]) => [
+      name, 'publicKey' in config && config.publicKey !== undefined ? { ...config, publicKey: absolute(config.publicKey) } : config,
+    ])),
     upstreams: Object.fromEntries(Object.entries(document.upstreams).map(([name, config]) => [name, {
       ...config,
       discovery: config.discovery?.file === undefined ? config.discovery : { ...config.discovery, file: absolute(config.discovery.file) },

@@ -1,6 +1,7 @@
 import { checkAdmin } from './check-admin.ts'
 import { checkableOf, salvage } from './checkable.ts'
 import { checkPrototypeName, checkRoutes } from './check-routes.ts'
+import { checkIdentity } from './check-identity.ts'
 import { checkServers } from './check-servers.ts'
 import { FindingList } from './finding-list.ts'
 import { issueFindings } from './issue-findings.ts'
@@ -29,6 +30,8 @@ export function validate(source: SourceDocument, folder: string): Validation {
     const refusedKeys = schemaFindings.filter(finding => finding.isRefusedKey).map(finding => finding.path)
     const checkable = result.success ? checkableOf(result.data) : salvage(root, refusedKeys)
     checkPrototypeName(valueAt(root, ['upstreams']), ['upstreams'], list)
+    for (const key of ['authenticators', 'plans']) checkPrototypeName(valueAt(root, [key]), [key], list)
+    checkIdentity(checkable, list, files)
     checkServers(checkable, list, files)
     checkAdmin(checkable, list)
     checkRoutes(checkable, { root, list, unsureRoutes: routesOf(refusedKeys) })

@@ -6,8 +6,8 @@ export type DeclaredConsumer = {
   readonly id: string
   readonly plan?: string | null | undefined
   readonly groups?: readonly string[] | undefined
-  /** `sha256:` and 64 hexadecimal digits each. */
-  readonly keys?: readonly string[] | undefined
+  /** `sha256:` and 64 hexadecimal digits each; `expiresAt` as an ISO date. */
+  readonly keys?: readonly (string | { readonly digest: string; readonly expiresAt: string | null })[] | undefined
 }
 
 /** What the document says of those who call. */
@@ -25,9 +25,10 @@ export function identitiesMessage(declared: readonly DeclaredConsumer[], store: 
   const keys = new Map<string, IdentityKey>()
   const revoked: string[] = []
   for (const { id, keys: texts = [] } of declared) {
-    for (const text of texts) {
+    for (const key of texts) {
+      const { digest: text, expiresAt } = typeof key === 'string' ? { digest: key, expiresAt: null } : key
       const digest = declaredDigest(text)
-      keys.set(digest, { digest, consumerId: id, plan: null, expiresAtMs: null })
+      keys.set(digest, { digest, consumerId: id, plan: null, expiresAtMs: expiresAt === null ? null : Date.parse(expiresAt) })
     }
   }
   const records = store?.records() ?? { consumers: [], keys: [] }

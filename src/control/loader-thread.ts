@@ -6,6 +6,7 @@ import { ConfigError } from '../config/config-error.ts'
 import { loadSnapshot } from '../config/load.ts'
 import type { Snapshot } from '../config/snapshot.ts'
 import { compile } from '../gateway/compile.ts'
+import { LiveIdentities } from '../policies/auth/live-identities.ts'
 import type { FromLoader, LoaderData } from './loader.ts'
 import { toParts } from './snapshot-parts.ts'
 
@@ -18,7 +19,7 @@ async function dryRun(snapshot: Snapshot): Promise<void> {
   const wheel = new TimerWheel(monotonicClock)
   await compile(
     { version: snapshot.version, document, files: snapshot.files, routeLists: () => [routes] },
-    { wheel, tables: {}, onUpstreamEvent: () => {}, previous: null, pause: async () => {} },
+    { wheel, tables: {}, onUpstreamEvent: () => {}, live: new LiveIdentities(), nonceMemory: null, previous: null, pause: async () => {} },
   )
 }
 

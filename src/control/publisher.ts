@@ -1,9 +1,12 @@
 import type { EndpointTables } from '../protocol/endpoint-table.ts'
-import type { FromWorker, SnapshotParts } from '../protocol/messages.ts'
+import type { FromWorker, NonceMemories, SnapshotParts } from '../protocol/messages.ts'
 import type { Supervisor } from './supervisor.ts'
 
 /** A worker that has not answered by then is counted as a refusal. */
 const ACKNOWLEDGE_MS = 60_000
+
+/** What goes with a version besides: the endpoints as known now, and memory that workers share. */
+type Beside = { readonly tables: EndpointTables; readonly nonces: NonceMemories }
 
 type Waiting = { readonly version: string; readonly answer: 'prepared' | 'committed'; readonly workers: Set<number>; problems: string[]; done(): void }
 
@@ -13,14 +16,13 @@ type Waiting = { readonly version: string; readonly answer: 'prepared' | 'commit
  */
 export class Publisher {
   readonly #supervisor: () => Supervisor
-  readonly #tables: () => EndpointTables
+  readonly #beside: () => Beside
   #current: SnapshotParts
   #waiting: Waiting | null = null
 
-  /** `tables`: what is known of the endpoints now. */
-  constructor(first: SnapshotParts, supervisor: () => Supervisor, tables: () => EndpointTables) {
+  constructor(first: SnapshotParts, supervisor: () => Supervisor, beside: () => Beside) {
     this.#current = first
-    this.#tables = tables
+    this.#beside = beside
     this.#supervisor = supervisor
   }
 
@@ -34,7 +36,7 @@ export class Publisher {
     const { version } = parts
     const workers = supervisor.ready()
     const prepared = this.#expect('prepared', version, workers)
-    for (const worker of workers) supervisor.send(worker, { type: 'prepare', parts, tables: this.#tables() })
+    for (const worker of workers) supervisor.send(worker, { type: 'prepare', parts, ...this.#beside() })
     const problems = await prepared
     if (problems.length > 0) {
       for (const worker of workers) supervisor.send(worker, { type: 'abandon', version })
@@ -48,7 +50,7 @@ export class Publisher {
     // Workers that came up while this went on started with what was current before.
     for (const worker of supervisor.ready()) {
       if (workers.includes(worker)) continue
-      supervisor.send(worker, { type: 'prepare', parts, tables: this.#tables() })
+      supervisor.send(worker, { type: 'prepare', parts, ...this.#beside() })
       await this.#expect('prepared', version, [worker])
       supervisor.send(worker, { type: 'commit', version })
     }

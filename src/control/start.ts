@@ -8,6 +8,7 @@ import { createStatus } from './admin/status.ts'
 import { createDirectory } from './create-directory.ts'
 import type { DeclaredIdentities } from './identities.ts'
 import { type LoadedDocument, loadDocument } from './loader.ts'
+import { NonceMemory } from './nonce-memory.ts'
 import { findPorts } from './ports.ts'
 import { Publisher } from './publisher.ts'
 import { withPorts } from './snapshot-parts.ts'
@@ -51,8 +52,11 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   const accessLog = new AccessLogWriter(served.document.accessLog, log)
   const directory = createDirectory(log, (upstream, table) => supervisor.broadcast({ type: 'endpoints', upstream, table }))
   await directory.apply(served.document.upstreams, served.files)
-  const publisher: Publisher = new Publisher(withPorts(served.parts, ports), () => supervisor, () => directory.tables())
-  const supervisor: Supervisor = new Supervisor(served.document.workers, () => ({ parts: publisher.current, tables: directory.tables(), identities: admin.identities() }), log, {
+  const nonces = new NonceMemory()
+  nonces.follow(served.document.authenticators)
+  const beside = () => ({ tables: directory.tables(), nonces: nonces.current })
+  const publisher: Publisher = new Publisher(withPorts(served.parts, ports), () => supervisor, beside)
+  const supervisor: Supervisor = new Supervisor(served.document.workers, () => ({ parts: publisher.current, ...beside(), identities: admin.identities() }), log, {
     onMessage: (worker, message) => {
       switch (message.type) {
         case 'accessLog': return accessLog.write(message.lines)
@@ -89,13 +93,17 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
         return
       }
       const nextPorts = await findPorts(addressesOf(next), ports)
-      await directory.apply(next.document.upstreams, next.files)
+      const bring = async (loaded: LoadedDocument): Promise<void> => {
+        await directory.apply(loaded.document.upstreams, loaded.files)
+        nonces.follow(loaded.document.authenticators)
+        admin.follow(declaredBy(loaded))
+      }
+      await bring(next)
       await publisher.publish(withPorts(next.parts, nextPorts)).catch(async cause => {
-        await directory.apply(served.document.upstreams, served.files)
+        await bring(served)
         throw cause
       })
       ports = nextPorts
-      admin.follow(declaredBy(next))
       await accessLog.follow(next.document.accessLog)
       const needsRestart = changesThatNeedRestart(served, next)
       if (needsRestart.length > 0) log.warn({ event: 'restartNeeded', keys: needsRestart })
@@ -143,8 +151,7 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   return 0
 }
 
-/** The schema has neither plans nor consumers yet. */
-const declaredBy = (_served: LoadedDocument): DeclaredIdentities => ({ consumers: [], plans: null })
+const declaredBy = ({ document }: LoadedDocument): DeclaredIdentities => ({ consumers: document.consumers, plans: Object.keys(document.plans) })
 
 const addressesOf = ({ document }: LoadedDocument): string[] => document.listeners.map(listener => listener.address)
 

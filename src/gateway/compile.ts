@@ -3,7 +3,10 @@ import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Document, RouteConfig } from '../config/schema.ts'
 import { Headers } from '../http/headers.ts'
 import type { EndpointTables } from '../protocol/endpoint-table.ts'
+import { type AuthOptions, createAuth } from '../policies/auth/create-auth.ts'
+import type { LiveIdentities } from '../policies/auth/live-identities.ts'
 import { createPolicies } from '../policies/order.ts'
+import type { PolicyDeps } from '../policies/policy.ts'
 import { RouterBuilder } from '../routing/router.ts'
 import { Upstream, type UpstreamDeps } from '../upstream/upstream.ts'
 import type { Target } from './delivery.ts'
@@ -34,6 +37,10 @@ export type CompileOptions = {
   /** What the primary knows of the endpoints of each upstream. */
   readonly tables: EndpointTables
   readonly onUpstreamEvent: UpstreamDeps['onEvent']
+  /** Consumers and keys that change at run time. */
+  readonly live: LiveIdentities
+  /** Of the used nonces of signed requests, shared by all workers. */
+  readonly nonceMemory: AuthOptions['nonceMemory']
   /** Its upstreams are carried over where nothing changed, with their connections. */
   readonly previous: Runtime | null
   /** Called between two lists: lets exchanges go on. */
@@ -57,11 +64,16 @@ export async function compile(source: CompileSource, options: CompileOptions): P
     upstreams.set(key, upstream)
     byName.set(name, upstream)
   }
+  const auth = createAuth(
+    { authenticators: document.authenticators, consumers: document.consumers, files },
+    { nowMs, epochMs: Date.now, nonceMemory: options.nonceMemory, live: options.live, previous: options.previous?.auth ?? null },
+  )
+  const policyDeps: PolicyDeps = { nowMs, auth }
   const mirrors = new Map<string, Mirror>()
   const builder = new RouterBuilder<CompiledRoute>()
   for (const routes of source.routeLists()) {
     for (const route of routes) {
-      const compiled = compileRoute(route, document, byName)
+      const compiled = compileRoute(route, document, byName, policyDeps)
       builder.add(route, compiled)
       if (compiled.mirror !== null) mirrors.set(route.id, compiled.mirror)
     }
@@ -74,19 +86,20 @@ export async function compile(source: CompileSource, options: CompileOptions): P
     peers: new Peers(document.trustedProxies),
     log: logSettings(document.accessLog),
     upstreams,
+    auth,
     shedding: document.shedding,
     mirrors,
   })
 }
 
-function compileRoute(route: RouteConfig, document: Omit<Document, 'routes'>, upstreams: ReadonlyMap<string, Upstream>): CompiledRoute {
+function compileRoute(route: RouteConfig, document: Omit<Document, 'routes'>, upstreams: ReadonlyMap<string, Upstream>, policyDeps: PolicyDeps): CompiledRoute {
   const targetOf = (name: string): Target => {
     const { retries } = document.upstreams[name]!
     return { upstream: upstreams.get(name)!, retry: new RetryPolicy(retries), hedging: retries.hedge === null ? null : new Hedging(retries.hedge) }
   }
   return {
     id: route.id,
-    ...createPolicies(route, { nowMs }),
+    ...createPolicies(route, policyDeps),
     destination: compileDestination(route, targetOf),
     mirror: route.mirror === undefined ? null : compileMirror(route.mirror, route.timeoutMs, upstreams),
     rank: PRIORITY_RANKS[route.priority],

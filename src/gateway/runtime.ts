@@ -1,4 +1,5 @@
 import type { AccessLogConfig, Document } from '../config/schema.ts'
+import type { AuthSet } from '../policies/auth/create-auth.ts'
 import type { Policy } from '../policies/policy.ts'
 import type { EndpointTable } from '../protocol/endpoint-table.ts'
 import type { ResponseHead } from '../http/message.ts'
@@ -46,6 +47,7 @@ export class Runtime {
   readonly log: LogSettings | null
   /** By what makes an upstream the same: its name, its part of the document, and the files this names. */
   readonly upstreams: ReadonlyMap<string, Upstream>
+  readonly auth: AuthSet
   readonly shedding: Document['shedding']
   /** By id of their routes. */
   readonly mirrors: ReadonlyMap<string, Mirror>
@@ -54,7 +56,7 @@ export class Runtime {
 
   constructor(parts: {
     version: string, maxUriBytes: number, router: Router<CompiledRoute>, peers: Peers,
-    log: LogSettings | null, upstreams: ReadonlyMap<string, Upstream>, shedding: Document['shedding'], mirrors: ReadonlyMap<string, Mirror>,
+    log: LogSettings | null, upstreams: ReadonlyMap<string, Upstream>, auth: AuthSet, shedding: Document['shedding'], mirrors: ReadonlyMap<string, Mirror>,
   }) {
     this.version = parts.version
     this.maxUriBytes = parts.maxUriBytes
@@ -62,6 +64,7 @@ export class Runtime {
     this.peers = parts.peers
     this.log = parts.log
     this.upstreams = parts.upstreams
+    this.auth = parts.auth
     this.shedding = parts.shedding
     this.mirrors = parts.mirrors
   }

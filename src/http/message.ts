@@ -8,8 +8,8 @@ export type RequestHead = {
   readonly method: string
   /** Normalised; see http/path.ts. */
   readonly path: string
-  /** Raw, without the question mark; '' if there is none. */
-  readonly query: string
+  /** Raw, without the question mark; '' if there is none. A policy may take a credential out of it. */
+  query: string
   /** The Host header, checked. */
   readonly host: string
   readonly headers: Headers

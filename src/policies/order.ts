@@ -1,5 +1,7 @@
 import type { RouteConfig } from '../config/schema.ts'
+import { auth } from './auth/auth.ts'
 import { fault } from './fault.ts'
+import { ip } from './ip.ts'
 import type { Policy, PolicyDeps, PolicySpec } from './policy.ts'
 import { requestTransform } from './request-transform.ts'
 import { responseTransform } from './response-transform.ts'
@@ -10,6 +12,8 @@ import { responseTransform } from './response-transform.ts'
  * Requests meet the policies from first to last, responses from last to first.
  */
 const POLICY_ORDER: readonly PolicySpec[] = [
+  ip,
+  auth,
   fault,
   requestTransform,
   responseTransform,

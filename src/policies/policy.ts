@@ -2,6 +2,7 @@ import type { Failure } from '../base/failure.ts'
 import type { RouteConfig } from '../config/schema.ts'
 import type { Headers } from '../http/headers.ts'
 import type { RequestHead } from '../http/message.ts'
+import type { AuthDeps } from './auth/authenticator.ts'
 
 /** Who asks, as an authenticator found. */
 export type Identity = {
@@ -67,6 +68,7 @@ export interface Policy {
 /** What policies share beyond their route; made once a runtime or once a worker. */
 export type PolicyDeps = {
   readonly nowMs: () => number
+  readonly auth: AuthDeps
 }
 
 /** Makes a policy of what a route says; null when the route does not ask for it, so that it costs nothing. */

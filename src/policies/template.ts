@@ -1,7 +1,9 @@
 import { queryValue } from '../http/query.ts'
+import type { Identity } from './policy.ts'
 
 /** What a template can name. */
 export interface TemplateScope {
+  readonly identity: Identity | null
   readonly request: { readonly query: string; readonly headers: { get(name: string): string | undefined } }
   readonly requestId: string
   readonly clientIp: string
@@ -14,9 +16,9 @@ type Piece = string | ((scope: TemplateScope) => string)
 const IS_HEADER_SAFE = /^[\t\x20-\x7e]*$/
 
 /**
- * Compiles a header value with `{name}`, `{params.name}`, `{query.x}`, `{header.x}`, `{request.id}`, `{client.ip}`.
- * What is missing is empty. Parameters and query values are decoded, unless the decoded text could not stand in a header:
- * a CR or LF in them never ends a line.
+ * Compiles a header value with `{name}`, `{params.name}`, `{query.x}`, `{header.x}`, `{request.id}`, `{client.ip}`,
+ * `{consumer.id}`, `{consumer.plan}`, `{claim.name}`. What is missing is empty. Parameters and query values are decoded,
+ * unless the decoded text could not stand in a header: a CR or LF in them never ends a line.
  */
 export function compileHeaderTemplate(text: string): (scope: TemplateScope) => string {
   return render(parseTemplate(text, name => scope => decodeForHeader(scope.parameter(name) ?? '')))
@@ -42,6 +44,12 @@ function parseTemplate(text: string, ofParameter: (name: string) => Piece): Piec
 function pieceOf(name: string, ofParameter: (name: string) => Piece): Piece {
   if (name === 'request.id') return scope => scope.requestId
   if (name === 'client.ip') return scope => scope.clientIp
+  if (name === 'consumer.id') return ({ identity }) => identity?.consumer?.id ?? ''
+  if (name === 'consumer.plan') return ({ identity }) => identity?.consumer?.plan ?? ''
+  if (name.startsWith('claim.')) {
+    const claim = name.slice(6)
+    return ({ identity }) => claimForHeader(identity, claim)
+  }
   if (name.startsWith('query.')) {
     const key = name.slice(6)
     return scope => queryForHeader(scope.request.query, key)
@@ -67,7 +75,24 @@ function render(pieces: readonly Piece[]): (scope: TemplateScope) => string {
 function queryForHeader(query: string, key: string): string {
   const value = queryValue(query, key)
   if (value === undefined) return ''
-  return IS_HEADER_SAFE.test(value) ? value : encodeURIComponent(value)
+  return safeForHeader(value)
+}
+
+/** Texts, numbers, booleans, and lists of them with spaces between; what has more of a form is empty. */
+export function claimForHeader(identity: Identity | null, claim: string): string {
+  const claims = identity?.claims
+  if (claims === undefined || claims === null || !Object.hasOwn(claims, claim)) return ''
+  const value = claims[claim]
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+  return values.filter(isScalar).map(each => safeForHeader(String(each))).join(' ')
+}
+
+const isScalar = (value: unknown): boolean => typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+
+/** As it is where it can stand in a header, else percent-encoded. */
+export function safeForHeader(value: string): string {
+  // Half of a surrogate pair, which JSON can hold, has no escape.
+  return IS_HEADER_SAFE.test(value) ? value : encodeURIComponent(value.replace(/\p{Cs}/gu, '\ufffd'))
 }
 
 function decodeForHeader(segment: string): string {

@@ -6,7 +6,7 @@ import type { EndpointTable, EndpointTables } from './endpoint-table.ts'
  */
 export type ToWorker =
   /** Compile it, open what it listens on, hold it ready. */
-  | { readonly type: 'prepare'; readonly parts: SnapshotParts; readonly tables: EndpointTables }
+  | { readonly type: 'prepare'; readonly parts: SnapshotParts; readonly tables: EndpointTables; readonly nonces: NonceMemories }
   /** Every worker is ready: serve it. */
   | { readonly type: 'commit'; readonly version: string }
   /** Some worker refused: forget it. */
@@ -85,4 +85,7 @@ export type IdentityKey = {
   readonly expiresAtMs: number | null
 }
 
-export type WorkerData = { readonly parts: SnapshotParts; readonly tables: EndpointTables; readonly identities: IdentitiesMessage }
+export type WorkerData = { readonly parts: SnapshotParts; readonly tables: EndpointTables; readonly nonces: NonceMemories; readonly identities: IdentitiesMessage }
+
+/** Zeros at first, shared by all workers; by name of an authenticator. */
+export type NonceMemories = Readonly<Record<string, SharedArrayBuffer>>

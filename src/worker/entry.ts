@@ -5,8 +5,9 @@ import { silenceUws } from '../downstream/uws-settings.ts'
 import { compile, type CompileOptions } from '../gateway/compile.ts'
 import { Gateway } from '../gateway/gateway.ts'
 import type { Runtime } from '../gateway/runtime.ts'
-import type { EndpointTable, EndpointTables } from '../protocol/endpoint-table.ts'
-import type { FromWorker, SnapshotParts, ToWorker, WorkerData } from '../protocol/messages.ts'
+import { LiveIdentities } from '../policies/auth/live-identities.ts'
+import type { EndpointTable } from '../protocol/endpoint-table.ts'
+import type { FromWorker, ToWorker, WorkerData } from '../protocol/messages.ts'
 import { AccessLog } from '../telemetry/access-log.ts'
 import { guardAgainstCrash } from './crash-guard.ts'
 import { Listeners } from './listeners.ts'
@@ -34,6 +35,9 @@ const onFault = (cause: unknown): void => {
 
 const onUpstreamEvent: CompileOptions['onUpstreamEvent'] = (event, upstream, details) => send({ type: 'upstreamEvent', event, upstream, details })
 
+/** Who may call, as changed at run time. */
+const live = new LiveIdentities()
+
 /** The data plane of this thread; there from the first version on. */
 let gateway: Gateway | null = null
 const listeners = new Listeners(isTls => (response, request, remotes) => gateway!.accept(response, request, remotes, isTls))
@@ -43,12 +47,12 @@ let prepared: Prepared | null = null
 /** Tables that came since the last `prepare`. */
 const late = new Map<string, EndpointTable>()
 
-async function prepare(parts: SnapshotParts, tables: EndpointTables): Promise<Prepared> {
+async function prepare({ parts, tables, nonces }: Extract<ToWorker, { type: 'prepare' }>): Promise<Prepared> {
   prepared?.listeners.abandon()
   prepared = null
   late.clear()
   const previous = gateway?.runtime ?? null
-  const runtime = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, previous, pause: restBetweenSlices() })
+  const runtime = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, live, nonceMemory: name => nonces[name]!, previous, pause: restBetweenSlices() })
   // What was told while it compiled.
   for (const [name, table] of late) runtime.applyEndpoints(name, table)
   return { runtime, listeners: await listeners.prepare(parts.listeners) }
@@ -104,10 +108,11 @@ function restBetweenSlices(): () => Promise<void> {
   }
 }
 
-async function start({ parts, tables }: WorkerData): Promise<void> {
+async function start({ parts, tables, nonces, identities }: WorkerData): Promise<void> {
+  live.apply(identities)
   silenceUws()
   wheel.start()
-  const first = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, previous: null, pause: async () => {} })
+  const first = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, live, nonceMemory: name => nonces[name]!, previous: null, pause: async () => {} })
   load.configure(first.shedding)
   gateway = new Gateway(first, { wheel, accessLog, load, onFault })
   const opened = await listeners.prepare(parts.listeners)
@@ -120,8 +125,8 @@ async function start({ parts, tables }: WorkerData): Promise<void> {
 function onMessage(message: ToWorker): void {
   switch (message.type) {
     case 'prepare': {
-      const { parts, tables } = message
-      prepare(parts, tables).then(
+      const { parts } = message
+      prepare(message).then(
         next => { prepared = next; send({ type: 'prepared', version: parts.version }) },
         cause => send({ type: 'refused', version: parts.version, problem: cause instanceof Error ? cause.message : String(cause) }),
       )
@@ -139,6 +144,7 @@ function onMessage(message: ToWorker): void {
       gateway!.runtime.applyEndpoints(message.upstream, message.table)
       prepared?.runtime.applyEndpoints(message.upstream, message.table)
       break
+    case 'identities': live.apply(message); break
     case 'drain': drain(message.timeoutMs); break
   }
 }

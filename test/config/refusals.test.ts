@@ -73,7 +73,7 @@ const refusals: [desc: string, text: string | Buffer, pointer: string, message: 
   ['a parameter that the match has not', inRoute('request: { path: "/{b}" }, mock: {}'), '/routes/0/request/path', /./],
   ['a body where there can be none', inRoute('mock: { status: 204, body: x }'), '/routes/0/mock/body', /no body/],
   ['an interim status', inRoute('mock: { status: 101 }'), '/routes/0/mock/status', /at least 200/],
-  ['a key of a later version', inRoute(`${mock}, auth: [a]`), '/routes/0/auth', /not supported yet/],
+  ['a key of a later version', inRoute(`${mock}, validate: {}`), '/routes/0/validate', /not supported yet/],
   ['a name that is no name', 'upstreams: { __proto__: { endpoints: ["http://a"] } }\n', '/upstreams/__proto__', /./],
 ]
 for (const [desc, text, pointer, message] of refusals) {
