@@ -2,6 +2,7 @@ import { nowMs } from '../base/clock.ts'
 import type { Failure } from '../base/failure.ts'
 import type { RequestBody } from '../downstream/request-body.ts'
 import type { RequestHead } from '../http/message.ts'
+import type { Identity } from '../policies/policy.ts'
 import { type AccessRecord, redactQuery } from '../telemetry/access-log.ts'
 import type { Delivery } from './delivery.ts'
 import type { CompiledRoute, LogSettings, Runtime } from './runtime.ts'
@@ -13,6 +14,7 @@ export interface FinishedExchange {
   readonly requestId: string
   readonly clientIp: string
   readonly route: CompiledRoute | null
+  readonly identity: Identity | null
   readonly body: RequestBody | null
   readonly delivery: Delivery | null
   readonly status: number
@@ -34,6 +36,7 @@ export function accessRecord(exchange: FinishedExchange, log: LogSettings): Acce
     query: log.query ? redactQuery(request.query, log.redact) : null,
     headers: exchange.loggedHeaders,
     route: route === null ? null : route.id,
+    consumer: exchange.identity?.consumer?.id ?? null,
     // A client that left before an answer began was given none.
     status: exchange.status === 0 ? failure?.status ?? 0 : exchange.status,
     bytesIn: exchange.body === null ? 0 : exchange.body.byteCount,

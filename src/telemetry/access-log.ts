@@ -9,6 +9,8 @@ export type AccessRecord = {
   readonly query: string | null
   readonly headers: Readonly<Record<string, string>> | null
   readonly route: string | null
+  /** Who asked; null: nobody known. */
+  readonly consumer: string | null
   readonly status: number
   readonly bytesIn: number
   readonly bytesOut: number
@@ -73,7 +75,7 @@ export function formatLine(record: AccessRecord, timeMs: number): string {
     `"method":${text(record.method)},"host":${text(record.host)},"path":${text(record.path)},`
   if (record.query !== null) line += `"query":${text(record.query)},`
   if (record.headers !== null) line += `"headers":${JSON.stringify(record.headers)},`
-  line += `"route":${quoted(record.route)},"status":${record.status},"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut},` +
+  line += `"route":${quoted(record.route)},"consumer":${record.consumer === null ? 'null' : text(record.consumer)},"status":${record.status},"bytesIn":${record.bytesIn},"bytesOut":${record.bytesOut},` +
     `"durationMs":${milliseconds(record.durationMs)},"headMs":${record.headMs === null ? 'null' : milliseconds(record.headMs)},` +
     `"upstream":${quoted(record.upstream)},"endpoint":${quoted(record.endpoint)},"tries":${record.tries},`
   line += record.failure === null ? '"failure":null,' : `"failure":"${record.failure}","cause":${record.cause === null ? 'null' : text(record.cause)},`

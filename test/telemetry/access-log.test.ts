@@ -2,7 +2,7 @@ import t from 'tap'
 import { AccessLog, type AccessRecord, formatLine, redactQuery } from '../../src/telemetry/access-log.ts'
 
 const RECORD: AccessRecord = {
-  requestId: 'r1', client: '10.0.0.1', method: 'GET', host: 'a.example', path: '/p', query: null, headers: null, route: 'users', status: 200,
+  requestId: 'r1', client: '10.0.0.1', method: 'GET', host: 'a.example', path: '/p', query: null, headers: null, route: 'users', consumer: null, status: 200,
   bytesIn: 0, bytesOut: 12, durationMs: 1.23456, headMs: null, upstream: 'u', endpoint: 'http://b:1', tries: 1, failure: null, cause: null, version: 'v',
 }
 
