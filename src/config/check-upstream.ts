@@ -58,7 +58,9 @@ function checkDiscovery(discovery: NonNullable<UpstreamConfig['discovery']>, pat
   }
   if (resolver !== null) {
     const parsed = parseAddress(resolver)
-    if ('problem' in parsed) list.add([...path, 'resolver'], `${list.quote([...path, 'resolver'], resolver)}: ${parsed.problem}`)
+    // Node ends the whole process over a port of 0.
+    const problem = 'problem' in parsed ? parsed.problem : parsed.port === 0 ? 'port 0 can\'t be asked: name servers mostly listen on 53' : null
+    if (problem !== null) list.add([...path, 'resolver'], `${list.quote([...path, 'resolver'], resolver)}: ${problem}`)
   }
 }
 

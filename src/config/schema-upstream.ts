@@ -54,8 +54,8 @@ const retries = z.strictObject({
 
 const health = z.strictObject({
   type: z.enum(['http', 'tcp']).default('http').describe('`http` asks `path`; `tcp` only connects.'),
-  path: z.string().regex(/^\//, 'must start with \'/\'').default('/').describe('Path with query to ask for.'),
-  host: text().nullable().default(null).describe('Host header; null: the host of the endpoint.'),
+  path: z.string().regex(/^\//, 'must start with \'/\'').regex(/^[\x21-\x7e]*$/, 'may hold visible ASCII only: escape the rest, as %20').default('/').describe('Path with query to ask for.'),
+  host: z.string().regex(/^[\x21-\x7e]+$/, 'may hold visible ASCII only').nullable().default(null).describe('Host header; null: the host of the endpoint.'),
   intervalMs: milliseconds(10).default(5000).describe('Between two probes of one endpoint, 10 % more or less at random.'),
   timeoutMs: milliseconds().default(1000).describe('A probe that takes longer has failed.'),
   healthyAfter: z.int().min(1).max(100).default(2).describe('Successes in a row that bring an endpoint back.'),

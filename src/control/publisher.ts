@@ -19,6 +19,10 @@ export class Publisher {
   readonly #beside: () => Beside
   #current: SnapshotParts
   #waiting: Waiting | null = null
+  /** What each worker serves. */
+  readonly #versions = new Map<number, string>()
+  /** What is under way: one after the other. */
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(first: SnapshotParts, supervisor: () => Supervisor, beside: () => Beside) {
     this.#current = first
@@ -30,8 +34,12 @@ export class Publisher {
     return this.#current
   }
 
-  /** Rejects with the first refusal; then every worker serves what it served before. One call at a time. */
-  async publish(parts: SnapshotParts): Promise<void> {
+  /** Rejects with the first refusal; then every worker serves what it served before. */
+  publish(parts: SnapshotParts): Promise<void> {
+    return this.#inTurn(() => this.#publish(parts))
+  }
+
+  async #publish(parts: SnapshotParts): Promise<void> {
     const supervisor = this.#supervisor()
     const { version } = parts
     const workers = supervisor.ready()
@@ -47,16 +55,35 @@ export class Publisher {
     const committed = this.#expect('committed', version, workers)
     for (const worker of workers) supervisor.send(worker, { type: 'commit', version })
     await committed
-    // Workers that came up while this went on started with what was current before.
-    for (const worker of supervisor.ready()) {
-      if (workers.includes(worker)) continue
-      supervisor.send(worker, { type: 'prepare', parts, ...this.#beside() })
-      await this.#expect('prepared', version, [worker])
-      supervisor.send(worker, { type: 'commit', version })
-    }
+    for (const worker of supervisor.ready()) await this.#bring(worker)
+  }
+
+  /** A worker that came up while, or after, a version was published may have started with the one before. */
+  async #bring(worker: number): Promise<void> {
+    const parts = this.#current
+    const { version } = parts
+    const supervisor = this.#supervisor()
+    if (this.#versions.get(worker) === version || !supervisor.ready().includes(worker)) return
+    const prepared = this.#expect('prepared', version, [worker])
+    supervisor.send(worker, { type: 'prepare', parts, ...this.#beside() })
+    if ((await prepared).length > 0) return
+    const committed = this.#expect('committed', version, [worker])
+    supervisor.send(worker, { type: 'commit', version })
+    await committed
+  }
+
+  #inTurn(run: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(run)
+    this.#turn = done.catch(() => { /* Told to who asked. */ })
+    return done
   }
 
   onMessage(worker: number, message: FromWorker): void {
+    if (message.type === 'ready' || message.type === 'committed') this.#versions.set(worker, message.version)
+    if (message.type === 'ready') {
+      if (message.version !== this.#current.version) void this.#inTurn(() => this.#bring(worker))
+      return
+    }
     const waiting = this.#waiting
     if (waiting === null || !('version' in message) || message.version !== waiting.version) return
     if (message.type === 'refused') waiting.problems.push(message.problem)
@@ -65,6 +92,7 @@ export class Publisher {
   }
 
   onExit(worker: number): void {
+    this.#versions.delete(worker)
     this.#settle(worker)
   }
 
@@ -73,7 +101,10 @@ export class Publisher {
     if (waiting?.workers.delete(worker) && waiting.workers.size === 0) waiting.done()
   }
 
-  #expect(answer: Waiting['answer'], version: string, workers: readonly number[]): Promise<string[]> {
+  /** Waits for those of `asked` that live still. */
+  #expect(answer: Waiting['answer'], version: string, asked: readonly number[]): Promise<string[]> {
+    const ready = this.#supervisor().ready()
+    const workers = asked.filter(worker => ready.includes(worker))
     return new Promise(resolve => {
       const timer = setTimeout(() => {
         waiting.problems.push(`workers ${[...waiting.workers].join(', ')} did not answer within ${ACKNOWLEDGE_MS} ms`)

@@ -31,6 +31,13 @@ export type StartOptions = { readonly configFile: string; readonly watch: boolea
  */
 export async function startGateway({ configFile, watch }: StartOptions): Promise<number> {
   setFlagsFromString(COLLECTOR_FLAGS)
+  // From the first moment on: a SIGHUP that nobody listens to would end the process.
+  const stopped = new Promise<void>(resolve => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
+  })
+  let onHangup = (): void => { isAskedAgain = true }
+  process.on('SIGHUP', () => onHangup())
+  let isAskedAgain = false
   const file = resolvePath(configFile)
   const log = createLog()
   const first = await loadDocument({ file, isReload: false, servedVersion: null })
@@ -101,6 +108,8 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
       await bring(next)
       await publisher.publish(withPorts(next.parts, nextPorts)).catch(async cause => {
         await bring(served)
+        // What was told for the refused version meanwhile, also to a worker that started then, does not fit the served one.
+        for (const [upstream, table] of Object.entries(directory.tables())) supervisor.broadcast({ type: 'endpoints', upstream, table })
         throw cause
       })
       ports = nextPorts
@@ -116,7 +125,6 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   }
   // One after the other; a burst of signals while one is under way is one more reload.
   let underWay: Promise<void> | null = null
-  let isAskedAgain = false
   const requestReload = (): void => {
     if (underWay !== null) {
       isAskedAgain = true
@@ -135,12 +143,11 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   const follow = (): void => fileWatch?.follow([file, ...Object.keys(served.files)])
   follow()
 
-  process.on('SIGHUP', requestReload)
+  onHangup = requestReload
   process.stdout.write(`${listeningLine(served, ports, supervisor.count)}\n`)
+  if (isAskedAgain) requestReload()
 
-  await new Promise<void>(resolve => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve())
-  })
+  await stopped
   fileWatch?.stop()
   directory.stop()
   log.info({ event: 'draining', timeoutMs: served.document.drainTimeoutMs })

@@ -51,6 +51,8 @@ export class Delivery implements CallListener {
   #call: Call | null = null
   /** A second one beside it. */
   #hedge: Call | null = null
+  /** One whose answer is not passed on, as long as that is not over. */
+  #drained: Call | null = null
   #tried: readonly Endpoint[] = NONE
   #timer: NodeJS.Timeout | null = null
   #isResent = false
@@ -100,7 +102,7 @@ export class Delivery implements CallListener {
     const { upstream, hedging } = this.#target
     upstream.budget.onRequest(now)
     this.#try(now, false)
-    if (hedging !== null && !this.#isEnded && this.#body === null) this.#planHedge(hedging, now)
+    if (hedging !== null && !this.#isEnded && this.#timer === null && this.#body === null) this.#planHedge(hedging, now)
   }
 
   /** The client takes more again. */
@@ -117,17 +119,20 @@ export class Delivery implements CallListener {
   }
 
   onResponse(call: Call, head: ParsedHead, chunk: Buffer, isLast: boolean): boolean {
-    if (call !== this.#call && call !== this.#hedge) return this.#drain(call, chunk)
+    if (call !== this.#call && call !== this.#hedge) return this.#drain(call, chunk, isLast)
     if (this.#target.retry.wantsAfterStatus(head.status)) {
       if (this.#hedge !== null) {
         this.#leaveToOther(call)
-        return this.#drain(call, chunk)
+        return this.#drain(call, chunk, isLast)
       }
       const delayMs = this.#delayAfterStatus(call, head)
       if (delayMs !== null) {
         this.#call = null
+        // It still takes from the body that the next try sends, and its connection could not be used again.
+        if (!call.isSent) call.cancel()
+        else this.#drain(call, chunk, isLast)
         this.#retryIn(delayMs)
-        return this.#drain(call, chunk)
+        return true
       }
     }
     if (this.#hedge !== null) this.#win(call)
@@ -139,7 +144,7 @@ export class Delivery implements CallListener {
   }
 
   onBody(call: Call, chunk: Buffer, isLast: boolean): boolean {
-    if (call !== this.#call) return this.#drain(call, chunk)
+    if (call !== this.#call) return this.#drain(call, chunk, isLast)
     if (isLast) this.#end()
     return this.#events.onBody(chunk, isLast)
   }
@@ -227,6 +232,8 @@ export class Delivery implements CallListener {
 
   #retryIn(delayMs: number): void {
     const now = nowMs()
+    // A hedge that was planned would otherwise go out beside the next try, and one of them after the end.
+    this.#stopTimer()
     if (delayMs === 0) return this.#try(now, false)
     if (now + delayMs >= this.#shipment.giveUpAtMs) delayMs = Math.max(0, this.#shipment.giveUpAtMs - now)
     this.#timer = setTimeout(() => {
@@ -267,7 +274,8 @@ export class Delivery implements CallListener {
   }
 
   /** Reads what nobody wants. */
-  #drain(call: Call, chunk: Buffer): boolean {
+  #drain(call: Call, chunk: Buffer, isLast: boolean): boolean {
+    this.#drained = isLast || this.#isEnded ? null : call
     this.#drainedBytes += chunk.length
     if (this.#drainedBytes > MAX_DRAINED_BYTES) call.cancel()
     return true
@@ -282,6 +290,8 @@ export class Delivery implements CallListener {
     if (this.#isEnded) return
     this.#isEnded = true
     this.#stopTimer()
+    // An answer that nobody wants must not last longer than the exchange.
+    this.#drained?.cancel()
     const { budget } = this.#target.upstream
     if (this.#isRetrying) budget.onRetryEnd()
     budget.onRequestEnd()

@@ -139,7 +139,7 @@ export class Exchange extends ExchangeFacts implements DeliveryEvents, Shipment,
     const now = this.isArmed ? nowMs() : this.startMs
     this.#startTimer()
     const target = destination.kind === 'upstream' ? destination.target : this.#partOf(destination)
-    if (mirror !== null && mirror.chooses()) this.#mirroring = new Mirroring(mirror, this, this.body)
+    if (mirror !== null && mirror.chooses()) this.#mirroring = new Mirroring(mirror, this, this.body, target.retry.attempts > 1 ? target.retry.maxBodyBytes : 0)
     this.delivery = new Delivery(target, this, this.#mirroring === null ? this.body : this.#mirroring.body, this)
     this.delivery.start(now)
     this.#mirroring?.onSent()
@@ -290,7 +290,7 @@ export class Exchange extends ExchangeFacts implements DeliveryEvents, Shipment,
     this.#mirroring?.onEnd(this.failure === null)
     for (const fault of this.runFinishers()) gateway.onFault(fault)
     const { log } = this.runtime
-    if (log !== null && (log.sampleRatio === 1 || this.failure !== null || Math.random() < log.sampleRatio)) {
+    if (log !== null && (log.sampleRatio === 1 || this.failure !== null || this.status >= 500 || Math.random() < log.sampleRatio)) {
       gateway.accessLog.write(accessRecord(this, log))
     }
     this.runtime.release()

@@ -11,19 +11,21 @@ export class Mirroring {
   #comparison: MirrorComparison | null = null
   #isOver = false
 
-  constructor(mirror: Mirror, request: MirroredRequest, body: BodySource | null) {
+  /** `keptBytes`: of a body, for another try of the exchange itself. */
+  constructor(mirror: Mirror, request: MirroredRequest, body: BodySource | null, keptBytes: number) {
     this.#mirror = mirror
     this.#request = request
     if (body === null) this.body = null
     else {
-      const kept = new ReplayBody(body, mirror.maxBodyBytes, () => this.#onWhole(kept.whole))
+      const kept = new ReplayBody(body, Math.max(mirror.maxBodyBytes, keptBytes), () => this.#onWhole(kept.whole))
       this.body = kept
     }
   }
 
   /** The exchange itself is on its way. */
   onSent(): void {
-    if (this.body === null) this.#comparison = this.#mirror.start(this.#request, null)
+    // One that failed at once has ended before: nobody would tell the copy of its end.
+    if (this.body === null && !this.#isOver) this.#comparison = this.#mirror.start(this.#request, null)
   }
 
   onHead(status: number, latencyMs: number): void {

@@ -17,8 +17,8 @@ export type ToWorker =
   | { readonly type: 'drain'; readonly timeoutMs: number }
 
 export type FromWorker =
-  /** The first version is served. */
-  | { readonly type: 'ready' }
+  /** The version that it was started with is served. */
+  | { readonly type: 'ready'; readonly version: string }
   | { readonly type: 'prepared'; readonly version: string }
   | { readonly type: 'refused'; readonly version: string; readonly problem: string }
   | { readonly type: 'committed'; readonly version: string }

@@ -99,15 +99,19 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     if (call?.phase === 'receiving') this.#pool.wheel.scheduleIn(call, this.#pool.settings.idleTimeoutMs)
   }
 
-  /** Ends the connection under a call that nobody waits for; those behind it get their failure. */
+  /**
+   * Ends the connection under a call that nobody waits for; those behind it get their failure. Behind others it keeps its
+   * place (as `done`) until they have their answers: they must not pay for it.
+   */
   cancel(call: Call): void {
     const index = this.#calls.indexOf(call)
     if (index < 0) return
-    this.#calls.splice(index, 1)
     if (!call.isSent) call.body?.stop()
     this.#pool.finish(call)
+    if (index > 0 && this.#isOpen) return
+    this.#calls.splice(index, 1)
     // Its answer would come all the same, and would have to be read to its end.
-    this.#close(failureOfReset('cancelled'))
+    if (this.#isOpen || this.#calls.length === 0) this.#close(failureOfReset('cancelled'))
   }
 
   destroy(): void {
@@ -123,8 +127,10 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   }
 
   onCallTimeout(call: Call): void {
-    const code = call.phase === 'awaitingHead' ? 'GW_UPSTREAM_HEAD_TIMEOUT' : 'GW_UPSTREAM_IDLE_TIMEOUT'
-    this.#close(new Failure(code), call)
+    const failure = new Failure(call.phase === 'awaitingHead' ? 'GW_UPSTREAM_HEAD_TIMEOUT' : 'GW_UPSTREAM_IDLE_TIMEOUT')
+    // The one in front may be in the middle of its answer.
+    if (call === this.#calls[0]) this.#close(failure)
+    else this.#pool.fail(call, failure)
   }
 
   flush(): void {
@@ -227,6 +233,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   }
 
   #onEnd(): void {
+    if (!this.#isOpen) return this.#close(new Failure('GW_UPSTREAM_TLS', 'closed in the handshake'))
     const failure = this.#parser.finish()
     // An answer that lasts until the close is complete now; every other call is cut off.
     this.#close(failure ?? failureOfReset('closed before an answer'))
@@ -275,21 +282,24 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
     // A client that was slow to the end leaves the socket paused.
     if (this.#isPaused) this.resume()
     if (!isKeptAlive || !call.isSent) this.#close(failureOfReset('closed after an answer'))
+    else if (this.#calls[0]?.phase === 'done') this.#close(failureOfReset('cancelled'))
     else if (this.#calls.length === 0) this.#isFree = true
     else this.#pool.makeRoom(this)
   }
 
-  /** Ends the connection. The call `first`, or the one in front, gets `failure`; those behind it a reset. */
-  #close(failure: Failure, first: Call | undefined = this.#calls[0]): void {
+  /** Ends the connection. The call in front gets `failure`; those behind it a reset. */
+  #close(failure: Failure): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#pool.wheel.cancel(this)
     this.#socket.destroy()
     this.#pool.forget(this)
     const calls = this.#calls.splice(0)
+    const first = calls[0]
     // Part of a head is an answer as well: the peer did not close the connection while it was idle.
     if (calls[0] !== undefined && this.#parser.isInMessage) calls[0].hasResponse = true
     for (const call of calls) {
+      if (call.phase === 'done') continue
       if (!call.isSent) call.body?.stop()
       // Nothing of an answer to the others has come: they stood behind one that ended the connection.
       if (call !== first && this.#isOpen) call.isOnReused = true

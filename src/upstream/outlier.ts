@@ -18,6 +18,8 @@ export class OutlierDetector {
   readonly #counts: RollingCounts | null
   #consecutive = 0
   #ejectedUntilMs = 0
+  /** End of the last ejection, also after a `reset`. */
+  #cleanSinceMs = 0
   /** Ejections in a row, 1 to 10; lowered by clean periods only when the next one comes. */
   #times = 0
 
@@ -51,10 +53,10 @@ export class OutlierDetector {
 
   /** Ejects the endpoint, as much longer each time in a row, and forgets what was counted. Returns until when. */
   eject(nowMs: number): number {
-    const cleanMs = Math.max(0, nowMs - this.#ejectedUntilMs)
+    const cleanMs = Math.max(0, nowMs - this.#cleanSinceMs)
     const cleanPeriods = this.#times === 0 ? 0 : Math.floor(cleanMs / (this.#config.ejectMs * this.#times))
     this.#times = Math.min(MAX_TIMES, Math.max(0, this.#times - cleanPeriods) + 1)
-    this.#ejectedUntilMs = nowMs + this.#config.ejectMs * this.#times
+    this.#ejectedUntilMs = this.#cleanSinceMs = nowMs + this.#config.ejectMs * this.#times
     this.#consecutive = 0
     this.#counts?.reset()
     return this.#ejectedUntilMs

@@ -1,6 +1,7 @@
 import { Failure } from '../base/failure.ts'
 import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Call } from './call.ts'
+import { failureOfReset } from './connect-failure.ts'
 import { Connection } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { UpstreamSettings } from './upstream-settings.ts'
@@ -42,6 +43,7 @@ export class Pool {
   #pending: Call[] = []
   #pendingStart = 0
   #isDestroyed = false
+  #isAborted = false
 
   constructor(endpoint: Endpoint, owner: PoolOwner) {
     this.endpoint = endpoint
@@ -95,7 +97,7 @@ export class Pool {
     this.#unshare(connection)
     const index = this.#idle.indexOf(connection)
     if (index >= 0) this.#idle.splice(index, 1)
-    if (this.#owner.pendingCount === 0) return
+    if (this.#owner.pendingCount === 0 || this.#isAborted) return
     const next = this.#nextPending()
     if (next !== null) this.#open(next)
   }
@@ -142,8 +144,10 @@ export class Pool {
 
   /** All connections close now, and their calls fail. */
   abort(): void {
+    this.#isAborted = true
     this.destroy()
     for (const connection of [...this.#connections]) connection.destroy()
+    for (let call = this.#nextPending(); call !== null; call = this.#nextPending()) this.fail(call, failureOfReset('the upstream was removed'))
   }
 
   #open(call: Call): void {

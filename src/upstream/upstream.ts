@@ -142,7 +142,10 @@ export class Upstream extends TimerEntry implements PoolOwner {
     // A connection closed while it was idle is nobody's fault.
     const isStale = call.isOnReused && !call.hasResponse && failure?.retry === 'ifReused'
     if (failure !== null && !isStale && failure.origin === 'upstream' && !NOT_ITS_FAULT.has(failure.code)) this.#record(call, true, nowMs(), inFlight)
-    else if (this.#breaker !== null && !call.isRecorded) this.#release(call)
+    else if (!call.isRecorded) {
+      if (failure === null && call.isSent) this.#noteWait(call, nowMs())
+      if (this.#breaker !== null) this.#release(call)
+    }
   }
 
   /** What is under way is finished, and then its connections close. */
@@ -178,6 +181,11 @@ export class Upstream extends TimerEntry implements PoolOwner {
     }
     this.#adaptive?.record(latencyMs, inFlight, isFailure, now)
     if (this.#breaker !== null) this.#settle(call, isFailure, now)
+  }
+
+  /** One that was given up without an answer (a hedge was faster, the client left) took at least as long. */
+  #noteWait({ endpoint, startMs }: Call, now: number): void {
+    if (now - startMs > endpoint!.latency.value(now)) endpoint!.latency.observe(now - startMs, now)
   }
 
   #eject(endpoint: Endpoint, reason: string, now: number): void {

@@ -119,7 +119,7 @@ async function start({ parts, tables, nonces, identities }: WorkerData): Promise
   opened.commit()
   setInterval(() => reportMirrors(gateway!.runtime), MIRROR_REPORT_MS).unref()
   port.on('message', onMessage)
-  send({ type: 'ready' })
+  send({ type: 'ready', version: first.version })
 }
 
 function onMessage(message: ToWorker): void {

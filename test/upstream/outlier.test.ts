@@ -79,6 +79,19 @@ for (const { desc, pauses, want } of [
   })
 }
 
+t.test('coming back does not make it forget how often it was ejected', async t => {
+  const detector = new OutlierDetector(config)
+  let nowMs = 1e7
+  const got = [1, 2, 3].map(() => {
+    const untilMs = detector.eject(nowMs)
+    const times = (untilMs - nowMs) / config.ejectMs
+    detector.reset()
+    nowMs = untilMs + 100
+    return times
+  })
+  t.strictSame(got, [1, 2, 3])
+})
+
 for (const { desc, total, ejected, ratio, want } of [
   { desc: 'the only one stays', total: 1, ejected: 0, ratio: 0.5, want: false },
   { desc: 'the only one may go where all may', total: 1, ejected: 0, ratio: 1, want: true },
