@@ -57,12 +57,12 @@ async function readFrom(handle: FileHandle, before: Reading | null): Promise<Rea
   const bytes = await handle.readFile()
   if (bytes.length > MAX_LIST_BYTES) throw tooLarge()
   const hash = createHash('sha256').update(bytes).digest('base64')
-  return { stamp, isSettled, hash, outcome: before?.hash === hash ? before.outcome : outcomeOf(bytes) }
+  return { stamp, isSettled, hash, outcome: before?.hash === hash ? before.outcome : await outcomeOf(bytes) }
 }
 
-function outcomeOf(bytes: Buffer): Reading['outcome'] {
+async function outcomeOf(bytes: Buffer): Promise<Reading['outcome']> {
   try {
-    return listedEndpoints(bytes)
+    return await listedEndpoints(bytes)
   } catch (cause) {
     if (cause instanceof LookupError) return cause
     throw cause

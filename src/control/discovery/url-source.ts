@@ -20,7 +20,7 @@ export function createUrlLookup(url: string, { intervalMs }: { readonly interval
       await response.body?.cancel()
       throw new LookupError(`answered ${response.status}${response.headers.has('location') ? ': redirects are not followed' : ', not 200'}`)
     }
-    const endpoints = listedEndpoints(await readBody(response))
+    const endpoints = await listedEndpoints(await readBody(response))
     etag = response.headers.get('etag')
     return { endpoints, nextMs: intervalMs, problem: null }
   }

@@ -1,4 +1,4 @@
-import { errors, jwtVerify, type JWTVerifyOptions } from 'jose'
+import type { errors as JoseErrors, JWTVerifyOptions } from 'jose'
 import { Failure } from '../../base/failure.ts'
 import type { AuthenticatorOf } from '../../config/schema-identity.ts'
 import type { PolicyExchange } from '../policy.ts'
@@ -73,13 +73,14 @@ export class JwtAuthenticator implements Authenticator {
   async #look(token: string): Promise<Looked<VerifiedClaims>> {
     const now = this.#deps.epochMs()
     const toleranceMs = this.#config.clockToleranceMs
+    const { errors, jwtVerify } = await (jose ??= import('jose'))
     try {
       const { payload } = await jwtVerify(token, header => this.#keyFor(header), this.#optionsAt(now))
       const ends = payload.exp === undefined ? Infinity : payload.exp * 1000 + toleranceMs
       return { value: verifiedClaims(payload), untilMs: Math.min(now + this.#config.cacheTtlMs, ends) }
     } catch (cause) {
       if (cause instanceof KeysUnavailable) return { value: new Failure('GW_AUTH_UNAVAILABLE', `jwt: no keys: ${this.#deps.keys.problem}`), untilMs: now }
-      return { value: refuse(reasonOf(cause)), untilMs: refusalEnd(cause, now, toleranceMs) }
+      return { value: refuse(reasonOf(cause, errors)), untilMs: refusalEnd(cause, errors, now, toleranceMs) }
     }
   }
 
@@ -101,6 +102,9 @@ export class JwtAuthenticator implements Authenticator {
   }
 }
 
+/** With the first token: every thread would load it at its start, also one that checks none. */
+let jose: Promise<typeof import('jose')> | null = null
+
 class NoKey extends Error {}
 class KeysUnavailable extends Error {}
 
@@ -109,7 +113,7 @@ function refuse(reason: string): Failure {
 }
 
 /** For the log; nothing of the token stands in it but the names of claims that the document or a standard has. */
-function reasonOf(cause: unknown): string {
+function reasonOf(cause: unknown, errors: typeof JoseErrors): string {
   if (cause instanceof NoKey) return 'jwt: no key with this id for this algorithm'
   if (cause instanceof errors.JWTExpired) return 'jwt: expired'
   if (cause instanceof errors.JWTClaimValidationFailed) return `jwt: claim ${cause.claim} ${cause.reason}`
@@ -122,7 +126,7 @@ function reasonOf(cause: unknown): string {
  * Only what took a signature to find out is kept, and what is not valid yet no longer than that. A token whose key is
  * not known may be one of a key that is new.
  */
-function refusalEnd(cause: unknown, now: number, toleranceMs: number): number {
+function refusalEnd(cause: unknown, errors: typeof JoseErrors, now: number, toleranceMs: number): number {
   if (cause instanceof errors.JWTClaimValidationFailed && cause.claim === 'nbf') {
     const notBefore = cause.payload.nbf
     return typeof notBefore === 'number' ? Math.min(now + REFUSAL_TTL_MS, notBefore * 1000 - toleranceMs) : now
