@@ -11,7 +11,8 @@ const ROWS: Record<string, number> = {
   downstream: 6, routing: 6, policies: 6, upstream: 6, gateway: 7, control: 8, worker: 8, cli: 9, '.': 10,
 }
 const PACKAGES: Record<string, readonly string[]> = {
-  commander: ['cli'], yaml: ['config'], zod: ['config', 'cli'], pino: ['telemetry'], jose: ['policies'], fastify: ['control'],
+  commander: ['cli'], yaml: ['config'], zod: ['config', 'cli'], pino: ['telemetry'], jose: ['policies'],
+  ioredis: ['store'], msgpackr: ['store'], fastify: ['control'],
   // gateway names the types of a request on its way in; it calls nothing of the package itself.
   'uWebSockets.js': ['downstream', 'gateway'],
 }

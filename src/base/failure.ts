@@ -25,12 +25,15 @@ export const FAILURES = {
   GW_BODY_TOO_LARGE: { status: 413, origin: 'downstream', retry: 'never', means: 'the body is larger than maxBodyBytes, as announced or as counted; its connection is closed' },
   GW_URI_TOO_LONG: { status: 414, origin: 'downstream', retry: 'never', means: 'path and query are longer than bounds.maxUriBytes' },
   GW_EXPECTATION_FAILED: { status: 417, origin: 'downstream', retry: 'never', means: 'Expect asks for something else than 100-continue' },
+  GW_RATE_LIMITED: { status: 429, origin: 'downstream', retry: 'never', means: 'a limit of the route has no tokens left for its key; Retry-After says when it has' },
+  GW_CONCURRENCY_LIMITED: { status: 429, origin: 'downstream', retry: 'never', means: 'maxConcurrent.requests of this key are under way already' },
   GW_CLIENT_GONE: { status: 499, origin: 'downstream', retry: 'never', means: 'the client left before its answer was complete (in the access log only)' },
   GW_NOT_IMPLEMENTED: { status: 501, origin: 'downstream', retry: 'never', means: 'a transfer coding other than chunked; its connection is closed' },
   GW_INTERNAL: { status: 500, origin: 'gateway', retry: 'never', means: 'a fault of the gateway itself; the log tells more' },
   GW_DRAINING: { status: 503, origin: 'gateway', retry: 'never', means: 'the gateway is stopping' },
   GW_OVERLOADED: { status: 503, origin: 'gateway', retry: 'never', means: 'the worker has too much to do, and the priority of the route is among those that are shed now' },
   GW_AUTH_UNAVAILABLE: { status: 503, origin: 'gateway', retry: 'never', means: 'who asks can\'t be told now: keys, introspection or the deciding service don\'t answer, or too many checks are under way' },
+  GW_STORE_UNAVAILABLE: { status: 503, origin: 'gateway', retry: 'never', means: 'Redis does not answer, and a limit of the route says onStoreFailure: deny' },
   GW_EXCHANGE_TIMEOUT: { status: 504, origin: 'gateway', retry: 'never', means: 'the exchange took longer than the timeoutMs of its route' },
   GW_UPSTREAM_UNRESOLVED: { status: 502, origin: 'upstream', retry: 'always', means: 'the name of the endpoint did not resolve' },
   GW_UPSTREAM_REFUSED: { status: 502, origin: 'upstream', retry: 'always', means: 'no connection to the endpoint: refused or unreachable' },
@@ -59,7 +62,7 @@ export class Failure {
   readonly status: number
   readonly origin: FailureOrigin
   readonly retry: FailureRetry
-  /** When it is worth asking again, in milliseconds from now; told with a 503. */
+  /** When it is worth asking again, in milliseconds from now; told with a 429 and a 503, in whole seconds, rounded up. */
   readonly retryAfterMs: number
 
   constructor(code: FailureCode, cause: string | null = null, retryAfterMs = 1000) {

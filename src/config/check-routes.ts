@@ -1,6 +1,7 @@
 import { checkAccess } from './check-access.ts'
 import { checkDestination } from './check-destination.ts'
 import { checkHeaderName, checkHeaderTemplates, checkRequestPath, isTakenOut } from './check-headers.ts'
+import { checkLimits, checkMaxConcurrent } from './check-limits.ts'
 import type { Checkable } from './checkable.ts'
 import type { FindingList } from './finding-list.ts'
 import { type Path, valueAt } from './pointer.ts'
@@ -31,6 +32,8 @@ export function checkRoutes({ routes, upstreams, authenticators }: Checkable, ch
     checkAccess(route, index, authenticators, list)
     if (checkMatch(route, index, checks)) matchable.push({ route, index })
     checkChanges(route, index, checks)
+    checkLimits(route, index, list)
+    checkMaxConcurrent(route, index, list)
     if (route.mock !== undefined) checkMock(route.mock, index, checks)
   })
   checkConflicts(matchable, checks.list)

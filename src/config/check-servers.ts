@@ -1,4 +1,5 @@
 import { parseAddress, parseCidr } from './address.ts'
+import { checkRedis } from './check-redis.ts'
 import { checkUpstream } from './check-upstream.ts'
 import type { Checkable } from './checkable.ts'
 import type { FindingList } from './finding-list.ts'
@@ -16,6 +17,7 @@ export function checkServers(document: Checkable, list: FindingList, files: PemF
     const parsed = parseCidr(range)
     if ('problem' in parsed) list.add(path, `${list.quote(path, range)}: ${parsed.problem}`)
   })
+  if (document.redis !== null) checkRedis(document.redis, list, files)
   for (const [name, config] of document.upstreams) if (config !== undefined) checkUpstream(name, config, list, files)
 }
 

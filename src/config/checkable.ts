@@ -1,5 +1,6 @@
 import { type AdminConfig, documentSchema, type Document, type ListenerConfig, type RouteConfig, type UpstreamConfig } from './schema.ts'
 import type { AuthenticatorConfig, ConsumerConfig, PlanConfig } from './schema-identity.ts'
+import type { RedisConfig } from './schema-redis.ts'
 import { valueAt } from './pointer.ts'
 
 /**
@@ -10,6 +11,8 @@ export type Checkable = {
   readonly listeners: readonly (ListenerConfig | undefined)[]
   readonly trustedProxies: readonly (string | undefined)[]
   readonly admin: AdminConfig | null | undefined
+  /** null: none, or one that is refused. */
+  readonly redis: RedisConfig | null
   /** Every name that is defined, also of one that is refused. */
   readonly upstreams: ReadonlyMap<string, UpstreamConfig | undefined>
   readonly authenticators: ReadonlyMap<string, AuthenticatorConfig | undefined>
@@ -18,14 +21,14 @@ export type Checkable = {
   readonly routes: readonly (RouteConfig | undefined)[]
 }
 
-export function checkableOf({ listeners, trustedProxies, admin, upstreams, authenticators, plans, consumers, routes }: Document): Checkable {
+export function checkableOf({ listeners, trustedProxies, admin, redis, upstreams, authenticators, plans, consumers, routes }: Document): Checkable {
   return {
-    listeners, trustedProxies, admin, upstreams: new Map(Object.entries(upstreams)),
+    listeners, trustedProxies, admin, redis, upstreams: new Map(Object.entries(upstreams)),
     authenticators: new Map(Object.entries(authenticators)), plans: new Map(Object.entries(plans)), consumers, routes,
   }
 }
 
-const { listeners, trustedProxies, admin, upstreams, authenticators, plans, consumers, routes } = documentSchema.shape
+const { listeners, trustedProxies, admin, redis: redisSchema, upstreams, authenticators, plans, consumers, routes } = documentSchema.shape
 const listenerSchema = listeners.unwrap().element
 const proxySchema = trustedProxies.unwrap().element
 const upstreamSchema = upstreams.unwrap().valueType
@@ -45,6 +48,7 @@ export function salvage(root: unknown, unknown: readonly (readonly (string | num
     listeners: listAt(copy, 'listeners').map(item => listenerSchema.safeParse(item).data),
     trustedProxies: listAt(copy, 'trustedProxies').map(item => proxySchema.safeParse(item).data),
     admin: admin.safeParse(valueAt(copy, ['admin'])).data,
+    redis: redisSchema.safeParse(valueAt(copy, ['redis'])).data ?? null,
     upstreams: salvageRecord(copy, 'upstreams', config => upstreamSchema.safeParse(config).data),
     authenticators: salvageRecord(copy, 'authenticators', config => authenticatorSchema.safeParse(config).data),
     plans: salvageRecord(copy, 'plans', config => planSchema.safeParse(config).data),

@@ -2,6 +2,8 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { admin, dataDirectory } from './schema-admin.ts'
 import { authenticator, authenticatorName, consumer, plan, routeAuth, routeIp } from './schema-identity.ts'
+import { limits, maxConcurrent } from './schema-limits.ts'
+import { redis } from './schema-redis.ts'
 import { upstream } from './schema-upstream.ts'
 import { bytes, headerName, headerValue, milliseconds, ratio, requestKey, text } from './schema-values.ts'
 
@@ -82,6 +84,8 @@ const route = z.strictObject({
   splitBy: requestKey().nullable().default(null).describe('Requests with the same value go to the same part of the split; as a weight grows, values only move towards it. null: at random.'),
   mock: mock.optional().describe('A fixed answer.'),
   mirror: mirror.optional().describe('Copies requests to another upstream, without an effect on their answers.'),
+  limits: limits.optional(),
+  maxConcurrent: maxConcurrent.optional(),
   fault: fault.optional().describe('Injects faults, to see how clients bear them.'),
   priority: z.enum(['low', 'normal', 'high', 'critical']).default('normal').describe('What is shed last when the gateway has too much to do (`shedding`); `critical` never is.'),
   maxBodyBytes: bytes(0).nullable().default(null).describe('Largest request body on this route; null: `bounds.maxBodyBytes`.'),
@@ -112,6 +116,7 @@ export const documentSchema = z.strictObject({
     maxLagMs: milliseconds().default(200).describe('Routes of low priority are shed when the event loop of a worker lags this much; normal ones at twice, high ones at four times.'),
     maxHeapRatio: ratio().default(0.9).describe('And when its heap is filled so far; then all but high and critical ones.'),
   }).nullable().prefault({}).describe('Answers 503 at once where all would be late; null: never.'),
+  redis: redis.nullable().default(null).describe('The Redis that the nodes of a gateway share; null: all state is in this process and its data directory.'),
   upstreams: z.record(z.string().regex(/^[\w.-]{1,64}$/, 'may hold letters, digits and _ . -, at most 64'), upstream).default({}).describe('Groups of endpoints by name.'),
   authenticators: z.record(authenticatorName(), authenticator).default({}).describe('How callers show who they are, by name; routes name them under `auth`.'),
   plans: z.record(authenticatorName(), plan).default({}).describe('What consumers may use, by name.'),
@@ -134,9 +139,9 @@ export type AdminConfig = NonNullable<Document['admin']>
  * its reason, so that no one believes in a protection that is not there.
  */
 export const NOT_SUPPORTED_YET: readonly string[] = [
-  '/redis', '/offload', '/aws', '/functions', '/lambda',
+  '/offload', '/aws', '/functions', '/lambda',
   '/listeners/*/proxyProtocol', '/listeners/*/tls/clientCa',
-  '/routes/*/limits', '/routes/*/maxConcurrent', '/routes/*/cors', '/routes/*/validate',
+  '/routes/*/cors', '/routes/*/validate',
   '/routes/*/cache', '/routes/*/function', '/routes/*/aggregate',
   '/routes/*/request/body', '/routes/*/response/body', '/routes/*/response/compress',
 ]

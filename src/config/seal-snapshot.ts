@@ -12,7 +12,7 @@ export function sealSnapshot(checked: Document, files: Readonly<Record<string, s
 function withAbsoluteNames(document: Document, folder: string): Document {
   const absolute = (name: string): string => resolve(folder, name)
   const orNull = (name: string | null): string | null => (name === null ? null : absolute(name))
-  const { accessLog } = document
+  const { accessLog, redis } = document
   const isStream = accessLog?.destination === 'stdout' || accessLog?.destination === 'stderr'
   return {
     ...document,
@@ -28,6 +28,9 @@ function withAbsoluteNames(document: Document, folder: string): Document {
     authenticators: Object.fromEntries(Object.entries(document.authenticators).map(([name, config]) => [
       name, 'publicKey' in config && config.publicKey !== undefined ? { ...config, publicKey: absolute(config.publicKey) } : config,
     ])),
+    redis: redis === null || redis.tls === null ? redis : {
+      ...redis, tls: { ...redis.tls, ca: orNull(redis.tls.ca), cert: orNull(redis.tls.cert), key: orNull(redis.tls.key) },
+    },
     upstreams: Object.fromEntries(Object.entries(document.upstreams).map(([name, config]) => [name, {
       ...config,
       discovery: config.discovery?.file === undefined ? config.discovery : { ...config.discovery, file: absolute(config.discovery.file) },

@@ -6,6 +6,9 @@ import { ConfigError } from '../config/config-error.ts'
 import { loadSnapshot } from '../config/load.ts'
 import type { Snapshot } from '../config/snapshot.ts'
 import { compile } from '../gateway/compile.ts'
+import { ConcurrencyTable } from '../limits/concurrency-table.ts'
+import { LimitService } from '../limits/limit-service.ts'
+import { LimitTable } from '../limits/limit-table.ts'
 import { LiveIdentities } from '../policies/auth/live-identities.ts'
 import type { FromLoader, LoaderData } from './loader.ts'
 import { toParts } from './snapshot-parts.ts'
@@ -19,8 +22,14 @@ async function dryRun(snapshot: Snapshot): Promise<void> {
   const wheel = new TimerWheel(monotonicClock)
   await compile(
     { version: snapshot.version, document, files: snapshot.files, routeLists: () => [routes] },
-    { wheel, tables: {}, onUpstreamEvent: () => {}, live: new LiveIdentities(), nonceMemory: null, previous: null, pause: async () => {} },
+    { wheel, tables: {}, onUpstreamEvent: () => {}, live: new LiveIdentities(), nonceMemory: null, limits: dryLimits(), previous: null, pause: async () => {} },
   )
+}
+
+/** Of its own, and small: a dry run admits nobody. */
+function dryLimits(): LimitService {
+  const table = new LimitTable(LimitTable.allocate(64))
+  return new LimitService({ table, concurrency: new ConcurrencyTable(ConcurrencyTable.allocate(64, 1)), authority: null, onShadowDenial: () => {} })
 }
 
 async function load({ file, isReload, servedVersion }: LoaderData): Promise<FromLoader> {

@@ -1,6 +1,8 @@
 import { resolve as resolvePath } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { ConfigError, printProblem } from '../config/config-error.ts'
+import { ConcurrencyTable } from '../limits/concurrency-table.ts'
+import { LimitTable } from '../limits/limit-table.ts'
 import { createLog } from '../telemetry/log.ts'
 import { AccessLogWriter } from './access-log-writer.ts'
 import { AdminPlane } from './admin/admin-plane.ts'
@@ -62,11 +64,15 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
   const nonces = new NonceMemory()
   nonces.follow(served.document.authenticators)
   const beside = () => ({ tables: directory.tables(), nonces: nonces.current })
+  // Each thread needs a share: this one, the workers, and those that are replaced.
+  const memories = { limits: LimitTable.allocate(), concurrency: ConcurrencyTable.allocate(undefined, 2 * served.document.workers + 7) }
+  const tables = [new LimitTable(memories.limits), new ConcurrencyTable(memories.concurrency)]
   const publisher: Publisher = new Publisher(withPorts(served.parts, ports), () => supervisor, beside)
-  const supervisor: Supervisor = new Supervisor(served.document.workers, () => ({ parts: publisher.current, ...beside(), identities: admin.identities() }), log, {
+  const supervisor: Supervisor = new Supervisor(served.document.workers, () => ({ parts: publisher.current, ...beside(), identities: admin.identities(), memories }), log, {
     onMessage: (worker, message) => {
       switch (message.type) {
         case 'accessLog': return accessLog.write(message.lines)
+        case 'log': return log[message.line.level]({ event: message.line.event, worker, ...message.line.details })
         case 'fault': return log.error({ event: 'fault', worker, problem: message.message })
         case 'upstreamEvent': {
           const line = { event: message.event, worker, upstream: message.upstream, ...message.details }
@@ -75,7 +81,10 @@ export async function startGateway({ configFile, watch }: StartOptions): Promise
         default: return publisher.onMessage(worker, message)
       }
     },
-    onExit: worker => publisher.onExit(worker),
+    onExit: (worker, threadId) => {
+      publisher.onExit(worker)
+      for (const table of tables) table.releaseThread(threadId)
+    },
   })
   try {
     await supervisor.start()
@@ -166,7 +175,7 @@ function changesThatNeedRestart(before: LoadedDocument, after: LoadedDocument): 
   const keys: string[] = []
   if (before.document.workers !== after.document.workers) keys.push('/workers')
   if (before.document.bounds.maxHeadBytes !== after.document.bounds.maxHeadBytes) keys.push('/bounds/maxHeadBytes')
-  for (const key of ['admin', 'dataDirectory'] as const) {
+  for (const key of ['admin', 'dataDirectory', 'redis'] as const) {
     if (JSON.stringify(before.document[key]) !== JSON.stringify(after.document[key])) keys.push(`/${key}`)
   }
   return keys

@@ -17,8 +17,8 @@ const CRASH_LOOP = 3
 
 export interface SupervisorEvents {
   onMessage(worker: number, message: FromWorker): void
-  /** A worker is gone; what it was asked is not answered any more. */
-  onExit(worker: number): void
+  /** A worker is gone; what it was asked is not answered any more. `threadId`: what it was as a thread. */
+  onExit(worker: number, threadId: number): void
 }
 
 type Slot = { worker: Worker | null; isReady: boolean; crashes: number; timer: NodeJS.Timeout | null }
@@ -81,6 +81,8 @@ export class Supervisor {
       resourceLimits: { maxYoungGenerationSizeMb: MAX_YOUNG_GENERATION_MB },
     })
     slot.worker = worker
+    // -1 once it has ended.
+    const { threadId } = worker
     return new Promise((resolve, reject) => {
       worker.on('message', (message: FromWorker) => {
         if (message.type === 'ready') {
@@ -98,7 +100,7 @@ export class Supervisor {
         slot.isReady = false
         slot.worker = null
         reject(new Error(`worker ${index} ended before it was ready`))
-        this.#events.onExit(index)
+        this.#events.onExit(index, threadId)
         if (!this.#isStopping && (wasReady || slot.crashes > 0)) this.#restartLater(index, nowMs() - startMs)
       })
     })

@@ -3,6 +3,7 @@ import type { TimerWheel } from '../base/timer-wheel.ts'
 import type { Document, RouteConfig } from '../config/schema.ts'
 import { Headers } from '../http/headers.ts'
 import type { EndpointTables } from '../protocol/endpoint-table.ts'
+import type { LimitService } from '../limits/limit-service.ts'
 import { type AuthOptions, createAuth } from '../policies/auth/create-auth.ts'
 import type { LiveIdentities } from '../policies/auth/live-identities.ts'
 import { createPolicies } from '../policies/order.ts'
@@ -39,6 +40,7 @@ export type CompileOptions = {
   readonly onUpstreamEvent: UpstreamDeps['onEvent']
   /** Consumers and keys that change at run time. */
   readonly live: LiveIdentities
+  readonly limits: LimitService
   /** Of the used nonces of signed requests, shared by all workers. */
   readonly nonceMemory: AuthOptions['nonceMemory']
   /** Its upstreams are carried over where nothing changed, with their connections. */
@@ -68,7 +70,7 @@ export async function compile(source: CompileSource, options: CompileOptions): P
     { authenticators: document.authenticators, consumers: document.consumers, files },
     { nowMs, epochMs: Date.now, nonceMemory: options.nonceMemory, live: options.live, previous: options.previous?.auth ?? null },
   )
-  const policyDeps: PolicyDeps = { nowMs, auth }
+  const policyDeps: PolicyDeps = { nowMs, auth, limits: options.limits }
   const mirrors = new Map<string, Mirror>()
   const builder = new RouterBuilder<CompiledRoute>()
   for (const routes of source.routeLists()) {

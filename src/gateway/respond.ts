@@ -21,6 +21,6 @@ export function problemOf(failure: Failure, requestId: string, allow: readonly s
   lines.add('content-type', 'application/problem+json')
   lines.add('x-request-id', requestId)
   if (allow !== null) lines.add('allow', allow.join(', '))
-  if (status === 503) lines.add('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
+  if (status === 429 || status === 503) lines.add('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
   return { head: { status, lines, contentLength: body.length }, body }
 }

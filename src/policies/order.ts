@@ -2,18 +2,23 @@ import type { RouteConfig } from '../config/schema.ts'
 import { auth } from './auth/auth.ts'
 import { fault } from './fault.ts'
 import { ip } from './ip.ts'
+import { limits } from './limits.ts'
+import { maxConcurrent } from './max-concurrent.ts'
 import type { Policy, PolicyDeps, PolicySpec } from './policy.ts'
 import { requestTransform } from './request-transform.ts'
 import { responseTransform } from './response-transform.ts'
 
 /**
  * The order on every route, the same for all, so that it can't be got wrong in a document:
- * cors, ip, auth, acl, limits, validate, cache, fault, request transform | send | response transform, cache store, cors.
+ * cors, ip, auth, acl, maxConcurrent, limits, validate, cache, fault, request transform | send | response transform, cache store, cors.
  * Requests meet the policies from first to last, responses from last to first.
  */
 const POLICY_ORDER: readonly PolicySpec[] = [
   ip,
   auth,
+  // Before the limits: what it denies is charged to none of them.
+  maxConcurrent,
+  limits,
   fault,
   requestTransform,
   responseTransform,

@@ -2,6 +2,7 @@ import type { Failure } from '../base/failure.ts'
 import type { RouteConfig } from '../config/schema.ts'
 import type { Headers } from '../http/headers.ts'
 import type { RequestHead } from '../http/message.ts'
+import type { LimitService } from '../limits/limit-service.ts'
 import type { AuthDeps } from './auth/authenticator.ts'
 
 /** Who asks, as an authenticator found. */
@@ -69,6 +70,7 @@ export interface Policy {
 export type PolicyDeps = {
   readonly nowMs: () => number
   readonly auth: AuthDeps
+  readonly limits: LimitService
 }
 
 /** Makes a policy of what a route says; null when the route does not ask for it, so that it costs nothing. */

@@ -25,10 +25,17 @@ export type FromWorker =
   /** Whole lines of the access log, as UTF-8; the memory goes with the message. */
   | { readonly type: 'accessLog'; readonly lines: Uint8Array }
   | { readonly type: 'fault'; readonly message: string }
+  | { readonly type: 'log'; readonly line: WorkerLogLine }
   /** Something about an upstream that an operator wants in the log; `details` are fields of the line. */
   | { readonly type: 'upstreamEvent'; readonly event: UpstreamEvent; readonly upstream: string; readonly details: Readonly<Record<string, string | number>> }
   /** All exchanges are finished, or their time was over; `cut` of them were open still. */
   | { readonly type: 'drained'; readonly cut: number }
+
+/** A line for the log of the process; nothing secret stands in it. */
+export type WorkerLogLine = { readonly level: 'info' | 'warn'; readonly event: string; readonly details: Readonly<Record<string, string | number>> }
+
+/** One for all workers: token buckets and leases, and what is under way. */
+export type LimitMemories = { readonly limits: SharedArrayBuffer; readonly concurrency: SharedArrayBuffer }
 
 export type UpstreamEvent = 'endpointEjected' | 'breakerChanged' | 'mirrorReport' | 'panic'
 
@@ -85,7 +92,7 @@ export type IdentityKey = {
   readonly expiresAtMs: number | null
 }
 
-export type WorkerData = { readonly parts: SnapshotParts; readonly tables: EndpointTables; readonly nonces: NonceMemories; readonly identities: IdentitiesMessage }
+export type WorkerData = { readonly parts: SnapshotParts; readonly tables: EndpointTables; readonly nonces: NonceMemories; readonly identities: IdentitiesMessage; readonly memories: LimitMemories }
 
 /** Zeros at first, shared by all workers; by name of an authenticator. */
 export type NonceMemories = Readonly<Record<string, SharedArrayBuffer>>

@@ -10,6 +10,7 @@ import type { EndpointTable } from '../protocol/endpoint-table.ts'
 import type { FromWorker, ToWorker, WorkerData } from '../protocol/messages.ts'
 import { AccessLog } from '../telemetry/access-log.ts'
 import { guardAgainstCrash } from './crash-guard.ts'
+import { type LimitSetup, setUpLimits } from './limit-setup.ts'
 import { Listeners } from './listeners.ts'
 import { LoadMonitor } from './load-monitor.ts'
 import { snapshotSource } from './snapshot-source.ts'
@@ -38,6 +39,9 @@ const onUpstreamEvent: CompileOptions['onUpstreamEvent'] = (event, upstream, det
 /** Who may call, as changed at run time. */
 const live = new LiveIdentities()
 
+/** For all versions: a reload leaves the buckets as they are. */
+let limits: LimitSetup | null = null
+
 /** The data plane of this thread; there from the first version on. */
 let gateway: Gateway | null = null
 const listeners = new Listeners(isTls => (response, request, remotes) => gateway!.accept(response, request, remotes, isTls))
@@ -52,7 +56,7 @@ async function prepare({ parts, tables, nonces }: Extract<ToWorker, { type: 'pre
   prepared = null
   late.clear()
   const previous = gateway?.runtime ?? null
-  const runtime = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, live, nonceMemory: name => nonces[name]!, previous, pause: restBetweenSlices() })
+  const runtime = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, live, nonceMemory: name => nonces[name]!, limits: limits!.service, previous, pause: restBetweenSlices() })
   // What was told while it compiled.
   for (const [name, table] of late) runtime.applyEndpoints(name, table)
   return { runtime, listeners: await listeners.prepare(parts.listeners) }
@@ -81,6 +85,7 @@ function drain(timeoutMs: number): void {
     accessLog.flush()
     send({ type: 'drained', cut })
     load.stop()
+    limits!.close()
     reportMirrors(gateway!.runtime)
     // Nothing is left to wait for, so the thread ends by itself.
     port.close()
@@ -108,11 +113,13 @@ function restBetweenSlices(): () => Promise<void> {
   }
 }
 
-async function start({ parts, tables, nonces, identities }: WorkerData): Promise<void> {
+async function start({ parts, tables, nonces, identities, memories }: WorkerData): Promise<void> {
+  const source = snapshotSource(parts)
+  limits = await setUpLimits(memories, source.document.redis, source.files, line => send({ type: 'log', line }))
   live.apply(identities)
   silenceUws()
   wheel.start()
-  const first = await compile(snapshotSource(parts), { wheel, tables, onUpstreamEvent, live, nonceMemory: name => nonces[name]!, previous: null, pause: async () => {} })
+  const first = await compile(source, { wheel, tables, onUpstreamEvent, live, nonceMemory: name => nonces[name]!, limits: limits.service, previous: null, pause: async () => {} })
   load.configure(first.shedding)
   gateway = new Gateway(first, { wheel, accessLog, load, onFault })
   const opened = await listeners.prepare(parts.listeners)

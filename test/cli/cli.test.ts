@@ -70,7 +70,7 @@ t.test('schema prints a JSON Schema with every key of the document', async t => 
   t.equal(status, 0)
   const schema = JSON.parse(stdout) as { $schema: string; properties: Record<string, unknown> }
   t.match(schema.$schema, 'json-schema.org')
-  t.match(Object.keys(schema.properties).sort(), ['accessLog', 'admin', 'authenticators', 'bounds', 'consumers', 'dataDirectory', 'drainTimeoutMs', 'listeners', 'plans', 'routes', 'shedding', 'trustedProxies', 'upstreams', 'workers', 'zone'])
+  t.match(Object.keys(schema.properties).sort(), ['accessLog', 'admin', 'authenticators', 'bounds', 'consumers', 'dataDirectory', 'drainTimeoutMs', 'listeners', 'plans', 'redis', 'routes', 'shedding', 'trustedProxies', 'upstreams', 'workers', 'zone'])
 })
 
 t.test('bad usage: exit code 2, and a hint', async t => {

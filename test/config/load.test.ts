@@ -23,7 +23,7 @@ function problemsOf(text: string, environment: Record<string, string> = {}): str
 
 for (const { desc, text, want } of [
   { desc: 'an unknown key names the nearest known one', text: 'routes:\n  - { id: a, match: { path: /a, methds: [GET] }, mock: {} }\n', want: [/^2:\d+ \/routes\/0\/match.*methds.*methods/] },
-  { desc: 'a key of a later version is refused as such', text: 'redis: { url: "redis://x" }\n', want: [/\/redis: .*not supported yet/] },
+  { desc: 'a key of a later version is refused as such', text: 'offload: { threads: 2 }\n', want: [/\/offload: .*not supported yet/] },
   { desc: 'all errors at once', text: 'workers: 0\nroutes:\n  - { id: a, match: { path: a }, mock: {} }\n  - { id: a, match: { path: /b }, upstream: x }\n', want: [/^1:\d+ \/workers/, /\/routes\/0\/match\/path/, /\/routes\/1/] },
   { desc: 'an upstream that is not defined', text: 'upstreams: { users: { endpoints: ["http://a"] } }\nroutes: [{ id: a, match: { path: /a }, upstream: user }]\n', want: [/upstream 'user' is not defined.*'users'/] },
   { desc: 'two routes that could both win, with an example', text: 'routes:\n  - { id: a, match: { path: "/u/{id}" }, mock: {} }\n  - { id: b, match: { path: "/u/{name}", methods: [GET] }, mock: {} }\n', want: [/http:\/\/any\.example\/u\/name/] },

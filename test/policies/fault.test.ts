@@ -8,7 +8,7 @@ import { Random } from '../support/random.ts'
 const NONE: FaultConfig = { header: null, delay: null, abort: null }
 
 const exchangeOf = (lines: Readonly<Record<string, string>> = {}): PolicyExchange => new FakeExchange(lines)
-const DEPS: PolicyDeps = { nowMs: () => 0, auth: { authenticators: new Map(), identityHeaders: [] } }
+const DEPS: PolicyDeps = { nowMs: () => 0, auth: { authenticators: new Map(), identityHeaders: [] }, limits: null as never }
 
 /** Timers that run when a test says so. */
 function faultOf(config: Partial<FaultConfig>, { random = (): number => 0, maxWaiting = 10 } = {}) {

@@ -1,4 +1,4 @@
-import type { errors as JoseErrors, JWTVerifyOptions } from 'jose'
+import type * as Jose from 'jose'
 import { Failure } from '../../base/failure.ts'
 import type { AuthenticatorOf } from '../../config/schema-identity.ts'
 import type { PolicyExchange } from '../policy.ts'
@@ -93,7 +93,7 @@ export class JwtAuthenticator implements Authenticator {
     return key
   }
 
-  #optionsAt(now: number): JWTVerifyOptions {
+  #optionsAt(now: number): Jose.JWTVerifyOptions {
     const { algorithms, issuer, audience, requiredClaims, tokenType, clockToleranceMs } = this.#config
     return {
       algorithms, requiredClaims, currentDate: new Date(now), clockTolerance: clockToleranceMs / 1000,
@@ -103,7 +103,7 @@ export class JwtAuthenticator implements Authenticator {
 }
 
 /** With the first token: every thread would load it at its start, also one that checks none. */
-let jose: Promise<typeof import('jose')> | null = null
+let jose: Promise<typeof Jose> | null = null
 
 class NoKey extends Error {}
 class KeysUnavailable extends Error {}
@@ -113,7 +113,7 @@ function refuse(reason: string): Failure {
 }
 
 /** For the log; nothing of the token stands in it but the names of claims that the document or a standard has. */
-function reasonOf(cause: unknown, errors: typeof JoseErrors): string {
+function reasonOf(cause: unknown, errors: typeof Jose.errors): string {
   if (cause instanceof NoKey) return 'jwt: no key with this id for this algorithm'
   if (cause instanceof errors.JWTExpired) return 'jwt: expired'
   if (cause instanceof errors.JWTClaimValidationFailed) return `jwt: claim ${cause.claim} ${cause.reason}`
@@ -126,7 +126,7 @@ function reasonOf(cause: unknown, errors: typeof JoseErrors): string {
  * Only what took a signature to find out is kept, and what is not valid yet no longer than that. A token whose key is
  * not known may be one of a key that is new.
  */
-function refusalEnd(cause: unknown, errors: typeof JoseErrors, now: number, toleranceMs: number): number {
+function refusalEnd(cause: unknown, errors: typeof Jose.errors, now: number, toleranceMs: number): number {
   if (cause instanceof errors.JWTClaimValidationFailed && cause.claim === 'nbf') {
     const notBefore = cause.payload.nbf
     return typeof notBefore === 'number' ? Math.min(now + REFUSAL_TTL_MS, notBefore * 1000 - toleranceMs) : now

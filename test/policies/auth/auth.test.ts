@@ -88,7 +88,7 @@ t.test('headers of identity: taken from the client before anybody is asked, set 
 
 t.test('an open route takes them too, and has no policy where there are none', async t => {
   const route = {} as RouteConfig
-  const depsWith = (identityHeaders: string[]): PolicyDeps => ({ nowMs: () => 0, auth: { authenticators: new Map(), identityHeaders } })
+  const depsWith = (identityHeaders: string[]): PolicyDeps => ({ nowMs: () => 0, auth: { authenticators: new Map(), identityHeaders }, limits: null as never })
   t.equal(auth.create(route, depsWith([])), null)
   const exchange = fakeExchange({ headers: { 'x-user': 'forged', 'x-else': '1' } })
   t.equal(auth.create(route, depsWith(['x-user']))!.onRequest!(exchange), null)
