@@ -11,7 +11,7 @@ export function checkDestination(route: RouteConfig, index: number, upstreams: C
   const place = ['routes', index]
   const named = DESTINATIONS.filter(name => route[name] !== undefined)
   if (named.length > 1) list.add(place, `has ${named.length === 2 ? 'two' : 'three'} destinations, ${named.map(name => `'${name}'`).join(' and ')}: keep one`)
-  else if (named.length === 0 && !isUnsure) list.add(place, 'has no destination: add \'upstream\' or \'mock\'')
+  else if (named.length === 0 && !isUnsure) list.add(place, 'has no destination: add \'upstream\', \'split\' or \'mock\'')
 
   if (route.upstream !== undefined) checkName(route.upstream, [...place, 'upstream'], upstreams, list)
   route.split?.forEach((part, at) => checkName(part.upstream, [...place, 'split', at, 'upstream'], upstreams, list))

@@ -113,7 +113,7 @@ export const documentSchema = z.strictObject({
   dataDirectory,
   zone: text().nullable().default(null).describe('Where this gateway stands; endpoints of the same `zone` are preferred.'),
   shedding: z.strictObject({
-    maxLagMs: milliseconds().default(200).describe('Routes of low priority are shed when the event loop of a worker lags this much; normal ones at twice, high ones at four times.'),
+    maxLagMs: milliseconds().default(500).describe('Routes of low priority are shed when the event loop of a worker lags this much; normal ones at twice, high ones at four times.'),
     maxHeapRatio: ratio().default(0.9).describe('And when its heap is filled so far; then all but high and critical ones.'),
   }).nullable().prefault({}).describe('Answers 503 at once where all would be late; null: never.'),
   redis: redis.nullable().default(null).describe('The Redis that the nodes of a gateway share; null: all state is in this process and its data directory.'),

@@ -46,6 +46,8 @@ export class Endpoint {
   inFlight = 0
   /** Until the response head, in milliseconds; failures count as a long one. */
   readonly latency = new PeakEwma()
+  /** Requests in a row that were given up before it answered. */
+  unanswered = 0
   /** null: nothing that it does ejects it. */
   readonly outlier: OutlierDetector | null
   /** By the probes of the primary. */

@@ -133,6 +133,7 @@ export class Upstream extends TimerEntry implements PoolOwner {
 
   onHead(call: Call, status: number): void {
     const now = call.headAtMs = nowMs()
+    call.endpoint!.unanswered = 0
     this.#record(call, status >= 502 && status <= 504, now)
   }
 
@@ -173,7 +174,7 @@ export class Upstream extends TimerEntry implements PoolOwner {
   #record(call: Call, isFailure: boolean, now: number, inFlight = this.#inFlight): void {
     const endpoint = call.endpoint!
     const latencyMs = now - call.startMs
-    endpoint.latency.observe(isFailure ? Math.max(latencyMs, PENALTY_MS) : latencyMs, now)
+    endpoint.latency.observe(isFailure ? Math.max(latencyMs, PENALTY_MS) : latencyMs, now, isFailure)
     call.isRecorded = true
     if (endpoint.outlier !== null) {
       const reason = endpoint.outlier.record(isFailure, now)
@@ -183,9 +184,13 @@ export class Upstream extends TimerEntry implements PoolOwner {
     if (this.#breaker !== null) this.#settle(call, isFailure, now)
   }
 
-  /** One that was given up without an answer (a hedge was faster, the client left) took at least as long. */
+  /**
+   * One that was given up without an answer (a hedge was faster, the client left) would have taken longer; nobody knows
+   * how much, but several in a row tell of an endpoint that answers nobody.
+   */
   #noteWait({ endpoint, startMs }: Call, now: number): void {
-    if (now - startMs > endpoint!.latency.value(now)) endpoint!.latency.observe(now - startMs, now)
+    const waitMs = Math.max(now - startMs, Math.min(PENALTY_MS, (now - startMs) * 2 ** endpoint!.unanswered++))
+    if (waitMs > endpoint!.latency.value(now)) endpoint!.latency.observe(waitMs, now, true)
   }
 
   #eject(endpoint: Endpoint, reason: string, now: number): void {
