@@ -15,8 +15,9 @@ const UNKNOWN_RATIO = 0.5
  * The choice is by chance, with odds of (cost of the other / own cost)⁸: one and a half times the cost gets 4 % of the
  * pair, twice 0.4 %. Were it the smaller number always, the noise of two equal latencies would send everything to one,
  * and with little under way the heavier endpoint would get all instead of its share. A lower power sends the slow
- * endpoint what a client feels: beside one 20 times slower, 2,000 requests a second had a p99 7.9 times that of the good
- * one alone with ³, and 1.1 times with ⁸ (npm run bench -- --scenario slow-endpoint). A higher one outweighs weights.
+ * endpoint more of what a client feels. Even so, with 2,000 requests a second beside one 20 times slower, six under way
+ * and the peaks of a busy machine make the good one look half as bad: p99 was 1 to 11 times that of the good one alone
+ * (npm run bench -- --scenario slow-endpoint). A higher one outweighs weights.
  * Source: Finagle's peak EWMA; Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing".
  */
 export class PeakEwmaBalancer implements Balancer {
