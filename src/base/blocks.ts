@@ -1,5 +1,7 @@
 /** The largest piece that is handed over at once: uWebSockets.js reads 512 KiB. */
 export const BLOCK_BYTES = 524_288
+/** A piece up to this size gets a buffer of its own: a block would be wasted on it. */
+const MAX_SMALL_BYTES = 16_384
 /** Of each thread; more are made when they are needed, and left to the collector afterwards. */
 const MAX_FREE = 16
 
@@ -16,4 +18,9 @@ export function takeBlock(): Buffer {
 /** Nothing may read or write it any more. */
 export function giveBlock(block: Buffer): void {
   if (free.length < MAX_FREE) free.push(block)
+}
+
+/** Whether a piece of so many bytes is better kept in a block than in a buffer of its own. */
+export function fitsBlock(byteCount: number): boolean {
+  return byteCount > MAX_SMALL_BYTES && byteCount <= BLOCK_BYTES
 }

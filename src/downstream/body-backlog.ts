@@ -2,12 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { closeSync, openSync, readSync, unlinkSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { BLOCK_BYTES, giveBlock, takeBlock } from '../base/blocks.ts'
+import { BLOCK_BYTES, fitsBlock, giveBlock, takeBlock } from '../base/blocks.ts'
 
 /** Kept in memory, of one body; what is more goes to a file. Two reads of uWebSockets.js fit. */
 const MAX_MEMORY_BYTES = 2 * BLOCK_BYTES
-/** A piece up to this size gets a buffer of its own: a block would be wasted on it. */
-const MAX_SMALL_BYTES = 16_384
 
 /** One for all bodies of a thread: what is read from a file is handed on before the next read. */
 const FILE_BUFFER = Buffer.allocUnsafeSlow(262_144)
@@ -42,11 +40,11 @@ export class BodyBacklog {
       this.#spill(piece)
       return
     }
-    const isSmall = piece.length <= MAX_SMALL_BYTES || piece.length > BLOCK_BYTES
-    const memory = isSmall ? Buffer.allocUnsafe(piece.length) : takeBlock()
+    const isBlock = fitsBlock(piece.length)
+    const memory = isBlock ? takeBlock() : Buffer.allocUnsafe(piece.length)
     memory.set(piece)
     this.#pieces.push(memory.subarray(0, piece.length))
-    this.#blocks.push(isSmall ? null : memory)
+    this.#blocks.push(isBlock ? memory : null)
     this.#memoryBytes += piece.length
   }
 

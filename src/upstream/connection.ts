@@ -1,6 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { BLOCK_BYTES, giveBlock, takeBlock } from '../base/blocks.ts'
+import { fitsBlock, giveBlock, takeBlock } from '../base/blocks.ts'
 import { Failure } from '../base/failure.ts'
 import { TimerEntry } from '../base/timer-wheel.ts'
 import type { BodySink } from '../http/message.ts'
@@ -16,8 +16,6 @@ import { type ResponseEvents, ResponseParser } from './response-parser.ts'
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(262_144)
 const CHUNK_END = Buffer.from('\r\n')
-/** A piece of a request body up to this size gets a buffer of its own: a block would be wasted on it. */
-const MAX_SMALL_BYTES = 16_384
 
 /**
  * One connection to an endpoint: connects, writes requests, reads answers, and tells the pool when it is free or gone.
@@ -199,7 +197,7 @@ export class Connection extends TimerEntry implements ResponseEvents, BodySink {
   }
 
   #copyOf(chunk: Uint8Array): Uint8Array {
-    if (chunk.length <= MAX_SMALL_BYTES || chunk.length > BLOCK_BYTES) return Buffer.from(chunk)
+    if (!fitsBlock(chunk.length)) return Buffer.from(chunk)
     const block = takeBlock()
     this.#blocks.push(block)
     block.set(chunk)

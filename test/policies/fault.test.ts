@@ -2,12 +2,12 @@ import t from 'tap'
 import type { RouteConfig } from '../../src/config/schema.ts'
 import { Delays, Fault, fault, type FaultConfig } from '../../src/policies/fault.ts'
 import type { Answer, PolicyDeps, PolicyExchange } from '../../src/policies/policy.ts'
-import { FakeExchange } from '../support/fake-exchange.ts'
+import { fakeExchange } from '../support/policy-exchange.ts'
 import { Random } from '../support/random.ts'
 
 const NONE: FaultConfig = { header: null, delay: null, abort: null }
 
-const exchangeOf = (lines: Readonly<Record<string, string>> = {}): PolicyExchange => new FakeExchange(lines)
+const exchangeOf = (lines: Readonly<Record<string, string>> = {}): PolicyExchange => fakeExchange({ headers: lines })
 const DEPS: PolicyDeps = { nowMs: () => 0, auth: { authenticators: new Map(), identityHeaders: [] }, limits: null as never }
 
 /** Timers that run when a test says so. */
